@@ -1,0 +1,1 @@
+"""Gate requests on running totals."""
