@@ -1,0 +1,212 @@
+"""The protocol between a partition's fold and a metric type, built in or plugged in.
+
+A `MetricType` builds one `Metric` for each definition; a `Metric` reads values off events and
+makes a `State` for each customer and each of its groups; a `State` folds those values into its
+windows. Everything here is pure: the clock is the partition's and is passed in, and nothing
+depends on what happens to be in memory.
+
+Units: instants are microseconds since the epoch in UTC (`us`), window bounds are whole seconds
+since the epoch, half-open `[start, end)`: an event at 13:00:00.000000 belongs to the hour
+[13:00, 14:00). A kind is an index into `KINDS` (0 is a minute, 8 the total).
+
+Values are exact: `int`, `Decimal` in a context of `EXACT_DIGITS` digits (call `use_exact()` once in
+each thread that folds), and `Fraction` where a quotient arises. They leave as text by
+`stream.core.text.text` after `stream.core.metrics.rounding.rounded`.
+"""
+
+import decimal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from schemas.definitions import KINDS, Metric as Definition
+
+MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER, YEAR, BILLING_PERIOD, TOTAL = range(len(KINDS))
+
+Number = int | Decimal
+Value = int | Decimal | Fraction
+Windows = tuple[int, ...]
+"""What `Calendar` answers for an instant: (us, start of its minute, of its hour, ..., 0)."""
+
+EXACT_DIGITS = 120
+"""66 digits hold any accepted number; the rest holds sums of 10^54 of them."""
+
+SECOND_US = 1_000_000
+HOUR_US = 3600 * SECOND_US
+DAY_US = 24 * HOUR_US
+
+CHUNK_LIMIT = 64 * 1024
+"""A saved chunk stays below this many bytes, so that a changelog row does."""
+
+
+class BadValue(ValueError):  # noqa: N818 - the contract's name for it is bad_value
+    """The metric cannot use this event's value; the message is a sentence for a person."""
+
+
+class Shown(NamedTuple):
+    """One window's total as it leaves: `value` is rounded text, `end` is None for the total.
+
+    `error` is None for an exact value; for an estimate it states the relative standard error,
+    as the decimal string `"0.0081"`.
+    """
+
+    kind: int
+    start: int
+    end: int | None
+    value: str
+    events: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What settings and the rest of the definitions say about one metric.
+
+    `keep_us[kind]` is how long after its end a window can be read, and takes events unless the
+    definition has a `lateness`; None keeps it for ever (the total). `upsert`: the event name is
+    configured so, hence `State.remove` will be called. `simulate`: nothing is left out for being
+    late and nothing expires, though `fold` counts what a worker would have left out.
+    `reader(path)` gives a function that reads a property (dotted or not) off an event's
+    properties, None where it is absent.
+    """
+
+    reader: Callable[[str], Callable[[Any], Any]]
+    keep_us: tuple[int | None, ...]
+    max_age_us: int
+    max_ahead_us: int
+    sliding_late_us: int = HOUR_US
+    upsert: bool = False
+    simulate: bool = False
+
+
+class CalendarLike(Protocol):
+    """What states need of `stream.core.calendar.Calendar`."""
+
+    def windows(self, us: int) -> Windows:
+        """The instant and the start of every kind's window that holds it."""
+        ...
+
+    def end(self, kind: int, start: int) -> int | None:
+        """The exclusive end, in seconds, of the window that begins at `start`; None for the total."""
+        ...
+
+
+class State(Protocol):
+    """The windows of one metric, for one customer and one group (or for all: the overall state)."""
+
+    def fold(self, w: Windows, order: int, value: Any, clock_us: int) -> int:
+        """Count one event; the answer is for how many of its windows it came too late.
+
+        `w` is the calendar's tuple of the event's instant. `order` is the event's place in the
+        partition's log; it decides between events of one instant, and no two events share it.
+        `clock_us` is the partition's clock, the record at hand included. For a `keyed` metric's
+        overall state `value` is `(group, value)`.
+        """
+        ...
+
+    def remove(self, w: Windows, order: int, value: Any, clock_us: int) -> None:
+        """Undo an earlier `fold` of the same `w`, `order` and `value`, as if it had not been.
+
+        Windows that are no longer kept stay as they are. Only where `Terms.upsert` is set.
+        """
+        ...
+
+    def save(self) -> list[tuple[bytes, bytes | None]]:
+        """The chunks that changed since the last call: suffix and bytes, None to delete it.
+
+        Every chunk is shorter than `CHUNK_LIMIT`.
+        """
+        ...
+
+    def shown(self, clock_us: int) -> list[Shown]:
+        """The rows for Redis, by kind and start: windows open at the clock or ahead of it, and of
+        each kind the one that ended last (the window just before the one that holds the clock)."""
+        ...
+
+    def present(self) -> str | None:
+        """A gauge's state after its newest event, unrounded, for limits; None for other types."""
+        ...
+
+    def total(self, kind: int, start: int) -> Shown | None:
+        """Any kept window; None without a row. A gauge has a row for every window from its first
+        event's on, also for those yet to come."""
+        ...
+
+    def rows(self, kind: int, until_us: int) -> list[Shown]:
+        """Every kept window that begins at `until_us` or before, oldest first."""
+        ...
+
+    def expire(self, clock_us: int) -> None:
+        """Forget windows that are no longer kept; `save` then deletes their chunks."""
+        ...
+
+
+class Metric(Protocol):
+    """One definition at work.
+
+    `windows` are its kinds in ascending order. `keyed`: with `group_by`, the overall state needs
+    to know each event's group, so its `fold` takes `(group, value)`, `group` being any bytes that
+    identify it and `b""` for an event without one (gauges). `shape` names every parameter that
+    shaped the saved states: states saved under another shape must not be restored.
+    """
+
+    key: str
+    windows: tuple[int, ...]
+    keyed: bool
+    shape: str
+
+    def read(self, properties: Any) -> Any | None:
+        """The value to fold, None where the event does not count; raises `BadValue`.
+
+        What it answers can be encoded with msgpack after `stream.core.metrics.wire.plain_of`.
+        """
+        ...
+
+    def state(
+        self, calendar: CalendarLike, chunks: Mapping[bytes, bytes] | None = None, *, overall: bool = False
+    ) -> State:
+        """A new state, or the one whose saved chunks these are (suffix to bytes).
+
+        `overall` says that it will be folded with `(group, value)`; only where `keyed`.
+        """
+        ...
+
+
+@runtime_checkable
+class MetricType(Protocol):
+    """A type of metric, found by the entry point group `tallystream.metrics`."""
+
+    name: str
+
+    def faults(self, definition: Definition) -> list[tuple[str, str]]:
+        """What is wrong with the fields that are this type's own: (field, sentence), or nothing."""
+        ...
+
+    def build(self, definition: Definition, terms: Terms) -> Metric:
+        """The metric of a definition without faults."""
+        ...
+
+
+def kept(end: int | None, keep_us: int | None, clock_us: int) -> bool:
+    """Whether a window that ends at `end` (seconds) is still kept `keep_us` after its end.
+
+    Kept during [end, end + keep): with 2 days, a minute that ended on the 1st at 12:00:00 is kept at
+    the clock 11:59:59.999999 of the 3rd, and no longer at 12:00:00.
+
+    >>> kept(60, 1_000_000, 60_999_999), kept(60, 1_000_000, 61_000_000), kept(None, 0, 10**18)
+    (True, False, True)
+    """
+    return end is None or keep_us is None or clock_us < end * SECOND_US + keep_us
+
+
+def use_exact() -> None:
+    """Make this thread's decimal context exact: 120 digits, and losing one raises `decimal.Inexact`.
+
+    Without it Python keeps 28 digits and says nothing. Threads and tasks started later inherit it.
+    """
+    context = decimal.Context(prec=EXACT_DIGITS, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
+    decimal.DefaultContext.prec = EXACT_DIGITS
+    decimal.DefaultContext.traps[decimal.Inexact] = True
+    decimal.setcontext(context)
