@@ -80,6 +80,7 @@ class Server:
         self._fixed = port is not None
         self.port = port or free_port()
         self.pid = 0
+        self._log_from = 0
         self._keeper: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str]:
@@ -107,17 +108,51 @@ class Server:
 
     def start(self) -> Self:
         """Start it, or start it again after `kill` on the same port and data, and wait until it answers."""
-        for attempt in range(3):
-            self._let_go(keep=True)
-            self._launch()
+        for _ in range(2):
+            self.launch()
             if self._answers():
+                self._fixed = True
                 return self
-            if self._fixed or attempt == 2:
+            if self._fixed:
                 break
             self.port = free_port()
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        self.stop()
-        raise ServerError(f"{self.name} did not start on {self.address}; it logged last:\n{text[-2000:]}")
+        self.launch()
+        return self.await_ready()
+
+    def launch(self) -> None:
+        """Start the process without waiting for it: for servers that need one another to become ready."""
+        self._let_go(keep=True)
+        self._log_from = self.log.stat().st_size if self.log.exists() else 0
+        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py"))]
+        keeper += ["--log", str(self.log), "--grace", str(self.grace_s)]
+        if self._temporary:
+            keeper += ["--remove", str(self.directory)]
+        self._keeper = subprocess.Popen(
+            [*keeper, "--", *self.command()],
+            cwd=self.directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the one who started us, who may still need the server
+        )
+        assert self._keeper.stdout is not None
+        with self._keeper.stdout as said:
+            self.pid = int(said.readline() or 0)
+
+    def await_ready(self) -> Self:
+        """Wait until it answers; ServerError with what it logged when it ended or took too long."""
+        if not self._answers():
+            text = self.said()
+            self.stop()
+            raise ServerError(f"{self.name} did not start on {self.address}; it logged last:\n{text[-2000:]}")
+        return self
+
+    def said(self) -> str:
+        """Read what it has logged since it was last started; the log keeps its earlier lives too."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace")
 
     def kill(self) -> None:
         """SIGKILL, and wait until the process is gone. The data stays; `start` starts again on it."""
@@ -144,22 +179,6 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _launch(self) -> None:
-        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py"))]
-        keeper += ["--log", str(self.log), "--grace", str(self.grace_s)]
-        if self._temporary:
-            keeper += ["--remove", str(self.directory)]
-        self._keeper = subprocess.Popen(
-            [*keeper, "--", *self.command()],
-            cwd=self.directory,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the one who started us, who may still need the server
-        )
-        assert self._keeper.stdout is not None
-        with self._keeper.stdout as said:
-            self.pid = int(said.readline() or 0)
 
     def _answers(self) -> bool:
         until = time.monotonic() + self.starts_within_s
@@ -215,8 +234,8 @@ class EmbeddedKafka(Server):
         return [program, "broker", *memory, "--listener-url", url, "--advertised-listener-url", url]
 
     def ready(self) -> bool:
-        """It answers ApiVersions."""
-        return kafka_answers(self.port)
+        """It answers ApiVersions, and it is ours: only a broker that got its port says that it is ready."""
+        return "ready in" in self.said() and kafka_answers(self.port)
 
     @property
     def bootstrap(self) -> str:
