@@ -44,6 +44,12 @@ VERDICTS: Final = {
             " TALLY_KEEP_* or the metric's lateness if they should count."
         ),
     ),
+    "partial": (
+        "tally_partial",
+        "Events that counted, but whose value some metric could not use: `tally rejected --kind partial` lists them.",
+    ),
+    "replayed": ("tally_replayed", "Mended values that `tally rejected replay` sent and that were folded."),
+    "alerts": ("tally_alerts", "Messages written to the alerts topic: limits and shares of limits reached."),
     "skipped": (
         "tally_skipped",
         "Copies that another app re-routed, passed over. Normal where two apps share a topic.",
@@ -94,10 +100,6 @@ class PartitionTelemetry:
         for kind, reason in entries:
             self.rejected(kind, reason)
 
-    def alerted(self, count: int = 1) -> None:
-        """Count alerts sent."""
-        self._telemetry.alerts.labels(self._label).inc(count)
-
     def failed(self, step: str) -> None:
         """Count a commit that failed at `step` (produce, end, takeover)."""
         self._telemetry.failures.labels(self._label, step).inc()
@@ -132,9 +134,6 @@ class Telemetry:
             "Entries written to the rejected topic, by kind and reason. `tally rejected` lists them with a sentence"
             " each; mend and send them again with `tally rejected replay`.",
             ("partition", "kind", "reason"),
-        )
-        self.alerts = self._counter(
-            "tally_alerts", "Messages written to the alerts topic: limits and shares reached.", by
         )
         self.commits = self._counter(
             "tally_commits", "Commits written. Flat while tally_lag_records rises: read the log.", by
@@ -234,7 +233,7 @@ class Telemetry:
         self.partitions.set(len(self._parts))
         label = str(number)
         for metric in (
-            *self.verdicts.values(), self.rejected, self.alerts, self.commits, self.commit_records, self.commit_bytes,
+            *self.verdicts.values(), self.rejected, self.commits, self.commit_records, self.commit_bytes,
             self.failures, self.fenced, self.published, self.refills, self.lag, self.clock, self.fresh, self.behind,
             self.ids, self.ids_bytes, self.rows, self.recovered,
         ):  # fmt: skip
