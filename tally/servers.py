@@ -219,6 +219,7 @@ class EmbeddedKafka(Server):
     """A broker of Kafka's protocol in memory (Tansu): groups and headers work, transactions do not."""
 
     name = "kafka"
+    transactions = False
 
     def command(self) -> Sequence[str]:
         """Run the broker out of the wheel; it writes no file."""
