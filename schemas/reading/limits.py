@@ -1,0 +1,183 @@
+"""Rules of `limits`: on which metrics, in which windows, for which groups, and each but once."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from schemas.definitions import DEFAULT_STALENESS_US, Customer, Limit, Metric
+from schemas.faults import child
+from schemas.reading import nodes
+from schemas.reading.nodes import shorten
+from schemas.reading.records import Record
+from schemas.reading.scalars import decimals
+from schemas.reading.shapes import BROKEN, Report, nearest, one_of
+from schemas.totals import group_text
+
+MOST_SCALED = 2**53 - 1
+"""A limit times ten to its decimals must stay a whole number that Redis' scripts hold exactly."""
+
+
+def read_limits(
+    records: tuple[Record, ...],
+    metrics: Mapping[str, Metric | Any],
+    customers: Mapping[str, Customer],
+    aliases: Mapping[str, str],
+    report: Report,
+) -> tuple[Limit, ...]:
+    """The limits that have no fault; `metrics` may hold BROKEN ones, which are passed over."""
+    limits: list[Limit] = []
+    first: dict[tuple[str | None, str, str | None, str], str] = {}
+    placed: dict[str, list[tuple[Record, Decimal]]] = {}
+    for record in records:
+        before = len(report.faults)
+        metric = _metric(record, metrics, report)
+        _customer(record, customers, aliases, report)
+        if isinstance(metric, Metric):
+            _kind(record, metric, report)
+            _group(record, metric, report)
+        amount = record.get("limit")
+        name = record.get("metric")
+        if amount is not None and name is not None:
+            placed.setdefault(name, []).append((record, Decimal(amount)))
+        if not record.broken("metric", "customer", "window", "group"):
+            _once(record, first, report)
+        if len(report.faults) == before and BROKEN not in record.values.values():
+            limits.append(_limit(record))
+    for entries in placed.values():
+        _scaled(entries, report)
+    return tuple(limits)
+
+
+def _metric(record: Record, metrics: Mapping[str, Metric | Any], report: Report) -> Metric | Any:
+    name = record.get("metric")
+    if name is None:
+        return BROKEN
+    if name not in metrics:
+        close = nearest(name, metrics)
+        hint = f"did you mean {close}?" if close else "write the key of a metric above"
+        record.fault(report, "metric", f'"{shorten(name)}" is no metric of this file: {hint}')
+        return BROKEN
+    return metrics[name]
+
+
+def _customer(record: Record, customers: Mapping[str, Customer], aliases: Mapping[str, str], report: Report) -> None:
+    name = record.get("customer")
+    if name is not None and name not in customers and name in aliases:
+        message = f"{shorten(name)} is an alias: write the customer's own id, {shorten(aliases[name])}"
+        record.fault(report, "customer", message)
+
+
+def _kind(record: Record, metric: Metric, report: Report) -> None:
+    """A limit stands only on what is known at the moment of the request, without waiting."""
+    window = record.get("window")
+    if metric.type == "gauge":
+        if record.has("window"):
+            message = "a limit on a gauge holds its present state, whatever the window: leave it out"
+            record.fault(report, "window", message)
+        return
+    if metric.type == "counter":
+        if metric.aggregation not in {"count", "sum", "unique"}:
+            message = f"takes no limit, being the {metric.aggregation} of a counter: limits go on count, sum and unique"
+            record.fault(report, "metric", message)
+            return
+    elif metric.type == "rate":
+        if metric.sliding:
+            record.fault(report, "metric", "takes no limit, being a sliding rate: limits go on tumbling ones")
+            return
+        if metric.aggregation not in {"count", "sum"}:
+            message = f"takes no limit, being a rate of {metric.aggregation}: limits go on rates of count and sum"
+            record.fault(report, "metric", message)
+            return
+    else:
+        message = f"takes no limit, being a {metric.type}: limits go on counters, gauges and rates"
+        record.fault(report, "metric", message)
+        return
+    _window(record, metric, window, report)
+
+
+def _window(record: Record, metric: Metric, window: str | None, report: Report) -> None:
+    if record.broken("window"):
+        return
+    if metric.type == "rate":
+        if window is None:
+            message = f"a limit on a rate needs `window: {metric.granularity}`, its granularity"
+            report.add(record.path, record.line, message)
+            return
+        if window != metric.granularity:
+            message = f"{window} is not the rate's granularity: write {metric.granularity}"
+            record.fault(report, "window", message)
+            return
+    elif window is None:
+        report.add(record.path, record.line, f"a limit needs `window`: {one_of(metric.windows)}")
+        return
+    if window not in metric.windows:
+        message = f"{metric.key} has no window {window}: write {one_of(metric.windows)}, or add it to the metric"
+        record.fault(report, "window", message)
+
+
+def _group(record: Record, metric: Metric, report: Report) -> None:
+    if not record.has("group") or record.broken("group"):
+        return
+    group: dict[str, Any] = record.get("group")
+    if not metric.group_by:
+        message = f"{metric.key} has no group_by: leave the group out, or add group_by to the metric"
+        record.fault(report, "group", message)
+        return
+    missing = [name for name in metric.group_by if name not in group]
+    if missing:
+        record.fault(report, "group", f"names no {one_of(missing)}: write every group_by property of {metric.key}")
+    node = record.nodes["group"]
+    for entry in node.entries if isinstance(node, nodes.Mapping) else []:
+        name = str(entry.key.value)
+        if name not in metric.group_by:
+            close = nearest(name, metric.group_by)
+            hint = f"did you mean {close}?" if close else f"it has {one_of(metric.group_by)}"
+            message = f"is no group_by property of {metric.key}: {hint}"
+            report.add(child(child(record.path, "group"), name), entry.key.line, message)
+
+
+def _once(record: Record, first: dict[tuple[str | None, str, str | None, str], str], report: Report) -> None:
+    """One limit for each customer (or all), metric, window and group (or the overall total)."""
+    group = record.get("group")
+    if group is not None and BROKEN in group.values():
+        return
+    # An empty text is no group: it stands for the overall total.
+    key = (
+        record.get("customer"),
+        record.get("metric", ""),
+        record.get("window"),
+        "" if group is None else group_text(group),
+    )
+    if key in first:
+        report.add(record.path, record.line, f"limits the same as {first[key]}: keep one")
+    else:
+        first[key] = record.path
+
+
+def _scaled(entries: list[tuple[Record, Decimal]], report: Report) -> None:
+    """All limits of a metric are compared at the decimals of the one that has most."""
+    most = max(decimals(amount) for _, amount in entries)
+    for record, amount in entries:
+        if amount * Decimal(10) ** most > MOST_SCALED:
+            places = f"with {most} decimal places" if most else "without decimal places"
+            record.fault(report, "limit", f"is too large for the gate: {places}, write at most {_most(most)}")
+
+
+def _most(places: int) -> str:
+    return format(Decimal(MOST_SCALED).scaleb(-places), "f")
+
+
+def _limit(record: Record) -> Limit:
+    mode = record.get("mode", "hard")
+    shares = sorted({Decimal(share).normalize() for share in record.get("warn_at", ())} - {Decimal(1)})
+    return Limit(
+        metric=record.get("metric"),
+        limit=Decimal(record.get("limit")),
+        window=record.get("window"),
+        customer=record.get("customer"),
+        group=record.get("group"),
+        mode=mode,
+        warn_at=tuple(shares),
+        on_stale=record.get("on_stale", "deny" if mode == "hard" else "allow"),
+        max_staleness_us=record.get("max_staleness", DEFAULT_STALENESS_US),
+    )
