@@ -17,6 +17,7 @@ from schemas.totals import plain
 
 _METRIC_KEY = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _LONGEST_KEY = 128
+_FIRST_REFUSED = 10**36
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _JSON_INTEGER = re.compile(r"(-?[1-9][0-9]*|0)\Z")
 
@@ -65,7 +66,7 @@ class Number:
             return f"is {shown}: write a {self.what} of {self.least} or more"
         if self.most is not None and value > self.most:
             return f"is {shown}: write a {self.what} of {self.most} or less"
-        if self.storable and (abs(value) >= 10**36 or decimals(value) > 30):
+        if self.storable and (not -_FIRST_REFUSED < value < _FIRST_REFUSED or decimals(value) > 30):
             return f"is {shown}: write a {self.what} below 10^36 with at most 30 digits after the point"
         return None
 
