@@ -1,0 +1,244 @@
+"""How a commit reaches Kafka: in one transaction, or, where the broker has none, as one record batch.
+
+Both promise that a reader of the changelog with `read_committed` sees a commit whole or not at all.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiokafka.producer.sender
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from stream import failpoints
+from stream.core.commit import Commit, Out
+
+# aiokafka sleeps this long (0.02 s as shipped) where a transaction begins before the broker has written the last
+# one's marker, which is always the case under group commit: the median of a one-record commit was 23 ms, and is 2.3.
+aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.001
+
+#: Bytes of one record batch before compression. Kafka's default limit for a batch is 1,048,588 bytes as sent.
+BATCH_BYTES = 900_000
+
+#: Bytes of one record batch where a commit has to fit into one.
+ONE_BATCH_BYTES = 8_000_000
+
+#: Key of the changelog record that keeps the side records of a commit where there are no transactions.
+OUTBOX_KEY = b"O"
+
+#: Milliseconds after which the broker ends a transaction that a stopped worker left open. About the session timeout:
+#: a longer one holds back every reader of the changelog, a shorter one fails a commit that merely waits.
+TRANSACTION_TIMEOUT_MS = 15_000
+
+REQUEST_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Where the records of a commit go."""
+
+    changelog: str
+    #: `Out.to` -> topic
+    side: Mapping[str, str]
+    #: Partitions of each topic; the side records with a key and no partition go to the key's home.
+    partitions: Mapping[str, int]
+
+    def place(self, out: Out) -> tuple[str, int]:
+        """Return the topic and the partition of a side record."""
+        topic = self.side[out.to]
+        if out.partition is not None:
+            return topic, out.partition
+        return topic, (murmur2(out.key or b"") & 0x7FFFFFFF) % self.partitions[topic]
+
+
+class Committer(Protocol):
+    """Writes the commits of one partition, one after the other."""
+
+    async def start(self) -> None:
+        """Shut out whoever wrote before, where the broker can do that."""
+
+    async def write(self, commit: Commit) -> None:
+        """Write a commit; on return it is durable, on an exception its fate is unknown: recover afresh."""
+
+    async def stop(self) -> None:
+        """Close the connections. Never raises."""
+
+
+def _batches(
+    producer: AIOKafkaProducer, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]]
+) -> list[BatchBuilder]:
+    """Pack records into as few batches as hold them, in order.
+
+    Raises:
+        ValueError: a single record is larger than a batch.
+
+    """
+    batch, out = producer.create_batch(), []
+    out.append(batch)
+    for key, value, headers, timestamp in records:
+        if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+            batch = producer.create_batch()
+            out.append(batch)
+            if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+                msg = f"a record of {len(key or b'') + len(value or b'')} bytes is larger than a batch"
+                raise ValueError(msg)
+    return out
+
+
+async def _stop(producer: AIOKafkaProducer | None) -> None:
+    """Stop a producer, fenced or broken ones too: after a fence its sender is dead and `stop` may hang."""
+    if producer is not None:
+        with suppress(Exception, asyncio.CancelledError):
+            await asyncio.wait_for(producer.stop(), 2)
+
+
+class TransactionalCommitter:
+    """One Kafka transaction for each commit, under the partition's own transactional id."""
+
+    def __init__(self, bootstrap: str, topics: Topics, partition: int, transactional_id: str) -> None:
+        self._bootstrap, self._topics, self._partition = bootstrap, topics, partition
+        self._transactional_id = transactional_id
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """InitProducerId: from its return on every write of the former owner is refused."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            transactional_id=self._transactional_id,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=4 * BATCH_BYTES,
+            compression_type="zstd",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        await self._producer.start()
+
+    async def write(self, commit: Commit) -> None:
+        """Write a commit.
+
+        1. Begin: local, it succeeds for a fenced producer too.
+        2. Send the changelog's batches and the side records'.
+        3. Await each batch's future: one that failed alone would leave a transaction that commits the rest.
+        4. End the transaction.
+        """
+        producer = self._producer
+        assert producer is not None, "start() comes first"
+        now = int(time.time() * 1000)
+        await producer.begin_transaction()  # 1
+        futures: list[Awaitable[object]] = [  # 2
+            await producer.send_batch(batch, self._topics.changelog, partition=self._partition)
+            for batch in _batches(producer, ((k, v, [], now) for k, v in commit.rows))
+        ]
+        for (topic, partition), batch in side_batches(producer, self._topics, commit.outbox, now):
+            futures.append(await producer.send_batch(batch, topic, partition=partition))
+        failpoints.hit("after_produce")
+        await asyncio.gather(*futures)  # 3
+        failpoints.hit("before_end")
+        await producer.commit_transaction()  # 4
+        failpoints.hit("after_end")
+
+    async def stop(self) -> None:
+        """Close the connections; an open transaction is left to the next owner's InitProducerId, which aborts it."""
+        producer, self._producer = self._producer, None
+        await _stop(producer)
+
+
+def side_batches(
+    producer: AIOKafkaProducer, topics: Topics, outbox: Sequence[Out], now: int
+) -> Iterable[tuple[tuple[str, int], BatchBuilder]]:
+    """Yield the batches of side records, by topic and partition."""
+    by_place: dict[tuple[str, int], list[Out]] = {}
+    for out in outbox:
+        by_place.setdefault(topics.place(out), []).append(out)
+    for place, outs in by_place.items():
+        records = ((o.key, o.value, o.headers, now if o.timestamp_ms is None else o.timestamp_ms) for o in outs)
+        for batch in _batches(producer, records):
+            yield place, batch
+
+
+class _Outbox(msgspec.Struct, array_like=True):
+    """Side records as the changelog keeps them: version of the commit, then the records."""
+
+    version: int
+    records: list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]], int | None, int | None]]
+
+
+class SingleBatchCommitter:
+    """One record batch for each commit: a broker appends a batch whole or not at all.
+
+    The side records stand inside it and are sent when it is written; a worker that dies between the two sends them
+    again at its next start, so that one of them may come twice. There is no fence: nothing but the consumer group
+    keeps two workers apart. For trying things, not for money.
+    """
+
+    def __init__(self, bootstrap: str, topics: Topics, partition: int) -> None:
+        self._bootstrap, self._topics, self._partition = bootstrap, topics, partition
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            max_batch_size=ONE_BATCH_BYTES,
+            max_request_size=2 * ONE_BATCH_BYTES,
+            compression_type="zstd",
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        await self._producer.start()
+
+    async def write(self, commit: Commit) -> None:
+        """Write a commit as one batch, then send what stands beside it.
+
+        Raises:
+            ValueError: the commit does not fit into one batch.
+
+        """
+        producer = self._producer
+        assert producer is not None, "start() comes first"
+        now = int(time.time() * 1000)
+        rows: list[tuple[bytes, bytes | None]] = list(commit.rows)
+        if commit.outbox:
+            records = [tuple(o) for o in commit.outbox]
+            rows.append((OUTBOX_KEY, msgspec.msgpack.encode([commit.version, records])))
+        batch, *more = _batches(producer, ((k, v, [], now) for k, v in rows))
+        if more:
+            msg = f"a commit of {len(rows)} rows does not fit into one record batch of {ONE_BATCH_BYTES} bytes"
+            raise ValueError(msg)
+        future = await producer.send_batch(batch, self._topics.changelog, partition=self._partition)
+        failpoints.hit("after_produce")
+        await future
+        failpoints.hit("after_end")
+        await self._send(commit.outbox, now)
+
+    async def resend(self, stored: bytes | None, version: int) -> None:
+        """Send the side records of the last commit again: whether they went out before is not known.
+
+        `stored` is the value of the changelog's last record under `OUTBOX_KEY`, `version` the last commit's: an
+        outbox of an older commit was sent before the commits after it.
+        """
+        if stored is None:
+            return
+        outbox = msgspec.msgpack.decode(stored, type=_Outbox)
+        if outbox.version == version:
+            await self._send([Out(*record) for record in outbox.records], int(time.time() * 1000))
+
+    async def _send(self, outbox: Sequence[Out], now: int) -> None:
+        producer = self._producer
+        assert producer is not None
+        futures: list[Any] = []
+        for (topic, partition), batch in side_batches(producer, self._topics, outbox, now):
+            futures.append(await producer.send_batch(batch, topic, partition=partition))
+        await asyncio.gather(*futures)
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        producer, self._producer = self._producer, None
+        await _stop(producer)

@@ -1,0 +1,328 @@
+"""A shard: one partition of the source while this worker owns it, with its state, its commits and its totals.
+
+A shard is used once. Whatever goes wrong with it (a commit whose fate is unknown, a fence, a lost assignment), it is
+dropped with all its memory, and a new one recovers from the log: memory that is ahead of the log is never folded on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiokafka import TopicPartition
+from faust.types import ConsumerMessage
+
+from stream import failpoints
+from stream.core.commit import Commit
+from stream.core.header import Fingerprint
+from stream.engine.blocks import Block
+from stream.engine.committer import OUTBOX_KEY, Committer, SingleBatchCommitter
+from stream.engine.kafka import Kafka
+from stream.engine.state import State
+
+log = logging.getLogger(__name__)
+
+#: Blocks that may be folded and not yet committed. More would only grow the commit: the writer takes all there is.
+MOST_UNCOMMITTED = 4
+
+#: Records that are folded between two commits where a commit has to fit into one record batch.
+SLICE = 500
+
+
+class Halted(Exception):  # noqa: N818 - what happened, not a fault of the caller
+    """The partition cannot go on without a person: the log and the state do not fit together."""
+
+
+class Dropped(Exception):  # noqa: N818 - likewise
+    """The shard was dropped while something waited for it."""
+
+
+class Publisher(Protocol):
+    """What a shard needs of the one who writes its totals to Redis."""
+
+    def offer(self, commit: Commit) -> None:
+        """Take over a commit's publications; returns at once."""
+
+    async def run(self) -> None:
+        """Publish what is offered, until cancelled."""
+
+    async def held(self) -> int | None:
+        """Return the version that Redis holds of this partition, None if it holds none or cannot be reached."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a shard gets what it is made of; one for the worker."""
+
+    kafka: Kafka
+    source: str
+    changelog: str
+    isolation: str
+    count: int
+    partition: Callable[[int, int | None], State]
+    committer: Callable[[int], Committer]
+    publisher: Callable[["Shard"], Publisher]
+    ack: Callable[[ConsumerMessage], object]
+
+
+class Shard:
+    """One partition of the source, from its takeover to its loss."""
+
+    def __init__(self, number: int, parts: Parts) -> None:
+        self.number = number
+        self.source = TopicPartition(parts.source, number)
+        self.changelog = TopicPartition(parts.changelog, number)
+        self.running = False
+        self.recovered_rows = 0
+        self._parts = parts
+        self._state: State | None = None
+        self._committed = 0
+        self._committer = parts.committer(number)
+        self._publisher = parts.publisher(self)
+        self._messages: list[ConsumerMessage] = []
+        self._uncommitted = 0
+        self._dirty, self._room = asyncio.Event(), asyncio.Event()
+        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def state(self) -> State:
+        """The partition's rows, ids and header.
+
+        Raises:
+            Dropped: it is not recovered yet, or no more this worker's.
+
+        """
+        if self._state is None:
+            raise Dropped
+        return self._state
+
+    @property
+    def wanted(self) -> int | None:
+        """The next offset of the source, None while nothing is to be read."""
+        return self.state.header.next_offset if self.running else None
+
+    # -- the takeover
+
+    async def take_over(self) -> None:
+        """Recover the partition.
+
+        1. Fence: from here on the former owner can write nothing.
+        2. The changelog's high watermark: all that the former owner committed lies below it.
+        3. Read it all, the last value of a key wins; fail without progress.
+        4. Hold the header against the source's log.
+        5. A new term, and its first commit: so that no two owners ever use one version, and so that the fence is
+           known to hold before anything reaches Redis.
+
+        Raises:
+            Halted: the source's log does not fit the header.
+            Exception: Kafka failed; drop this shard and try again with another.
+
+        """
+        parts = self._parts
+        failpoints.hit("takeover_before_fence")
+        held = await self._publisher.held()
+        await self._committer.start()  # 1
+        failpoints.hit("takeover_after_fence")
+        end = await parts.kafka.high_watermark(self.changelog)  # 2
+        state = parts.partition(self.number, held)
+        outbox: bytes | None = None
+        async for records in parts.kafka.read(self.changelog, None, end, isolation=parts.isolation):  # 3
+            state.restore(records)
+            self.recovered_rows += len(records)
+            outbox = next((r.value for r in reversed(records) if r.key == OUTBOX_KEY), outbox)
+            if self.recovered_rows * 2 >= end:
+                failpoints.hit("during_recovery")
+        state.restored()
+        await self._hold_against_log(state)  # 4
+        if isinstance(self._committer, SingleBatchCommitter):
+            await self._committer.resend(outbox, state.header.version)
+        state.begin_term()  # 5
+        state.publish_since(held)
+        first = state.take()
+        assert first is not None, "a new term has a header to write"
+        await self._committer.write(first)
+        if self._lost.done():
+            raise Dropped
+        self._state, self._committed = state, first.next_offset
+        self._publisher.offer(first)
+        self._spawn(self._commit_forever(), "commit")
+        self._spawn(self._publisher.run(), "publish")
+        self._dirty.set()
+        self.running = True
+
+    async def _hold_against_log(self, state: State) -> None:
+        """Compare what the header says of the source with the source.
+
+        Raises:
+            Halted: records between the header's offset and the log's first are gone, the log ends before the
+                header's offset, or another record stands where the last consumed one was.
+
+        """
+        kafka, header, tp = self._parts.kafka, state.header, self.source
+        begin, end = await kafka.begin(tp), await kafka.high_watermark(tp)
+        where, mend = f"{tp.topic} partition {tp.partition}", reset_hint(tp.partition)
+        if header.partitions not in {0, self._parts.count}:
+            msg = f"{tp.topic} has {self._parts.count} partitions and had {header.partitions}: customers' homes moved. {mend}"
+            raise Halted(msg)
+        last = header.fingerprint
+        if last is None or header.next_offset is None:
+            header.next_offset = begin  # nothing consumed: what was deleted before was never promised
+            return
+        if header.next_offset < begin:
+            raise Halted(gone(tp, header.next_offset, begin))
+        if last.offset >= end:
+            msg = f"{where}: the log ends at {end}, yet offset {last.offset} was counted: it was truncated or made anew. {mend}"
+            raise Halted(msg)
+        if last.offset < begin:
+            return  # deleted by retention after it was counted: nothing to compare with
+        record = await kafka.record(tp, last.offset, self._parts.isolation)
+        if record is None or record.offset != last.offset or Fingerprint.of(record) != last:
+            msg = f"{where}: the event at offset {last.offset} is not the one that was counted: the topic was made anew. {mend}"
+            raise Halted(msg)
+
+    async def check_gap(self, start: int) -> None:
+        """Look why the log goes on at `start` and not at `wanted`.
+
+        Raises:
+            Halted: what lies between was deleted before it was counted.
+
+        """
+        begin, wanted = await self._parts.kafka.begin(self.source), self.wanted
+        if wanted is not None and wanted < begin <= start:
+            raise Halted(gone(self.source, wanted, begin))
+
+    # -- the work
+
+    async def fold(self, message: ConsumerMessage, block: Block) -> bool:
+        """Fold a block; waits while too much is uncommitted.
+
+        Returns:
+            False where the block does not continue what was read: the caller seeks to `wanted`.
+
+        """
+        if isinstance(self._committer, SingleBatchCommitter):
+            pieces = [block.records[i : i + SLICE] for i in range(0, len(block.records), SLICE)] or [block.records]
+            most = 1
+        else:
+            pieces, most = [block.records], MOST_UNCOMMITTED
+        start = block.start
+        for n, records in enumerate(pieces):
+            last = n == len(pieces) - 1
+            end = block.end if last else records[-1].offset + 1
+            while self.running and self._uncommitted >= most:
+                self._room.clear()
+                await self._room.wait()
+            if not self.running:
+                return True  # its next owner reads it again
+            state = self.state
+            rest = Block(start, records, end).since(state.header.next_offset or 0)
+            if rest is None:
+                return False
+            if rest.end > rest.start or rest.records:
+                try:
+                    state.fold(rest.records, rest.end)
+                except Exception as exc:
+                    # Half a block is in memory: no use but to drop it. The log says where to look.
+                    log.exception("%s: folding the offsets %d to %d failed", self.source, rest.start, rest.end - 1)
+                    self.lose(f"a fold failed: {exc!r}")
+                    return True
+                failpoints.hit("after_fold")
+            self._uncommitted += 1
+            if last:
+                self._messages.append(message)
+            self._dirty.set()
+            start = end
+        return True
+
+    async def _commit_forever(self) -> None:
+        """Group commit: take all that is dirty at one instant between two blocks; events fold on meanwhile."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            state = self.state
+            messages, self._messages, self._uncommitted = self._messages, [], 0
+            commit = state.take()
+            if commit is not None:
+                await self._committer.write(commit)
+                self._committed = commit.next_offset
+                self._publisher.offer(commit)
+                if not commit.complete:
+                    self._dirty.set()
+            for message in messages:
+                self._parts.ack(message)
+            self._room.set()
+
+    async def below(self) -> int:
+        """Return the offset that the totals in Redis must have reached to be fresh now.
+
+        The high watermark; but where all below it is committed, and what came since was nothing but markers, the
+        commit's own offset, for no commit will ever say more.
+        """
+        end = await self._parts.kafka.high_watermark(self.source)
+        state = self._state
+        if state is None or self._dirty.is_set() or self._uncommitted or state.dirty:
+            return end
+        return min(end, self._committed) if (state.header.next_offset or 0) >= end else end
+
+    def publish_since(self, version: int | None) -> None:
+        """Publish again what changed after `version` (all, if None): Redis lost it."""
+        if self._state is not None:
+            self.state.publish_since(version)
+            self._dirty.set()
+
+    def sweep(self, steps: int) -> None:
+        """Spend a little on what expires."""
+        if self.running:
+            self.state.sweep(steps)
+            if self.state.dirty:
+                self._dirty.set()
+
+    # -- the end
+
+    def lose(self, why: str) -> None:
+        """Stop folding, committing and publishing at once. Idempotent; memory goes with `close`."""
+        self.running = False
+        self._state = None
+        for task in self._tasks:
+            task.cancel()
+        self._room.set()
+        if not self._lost.done():
+            self._lost.set_result(why)
+
+    async def lost(self) -> str:
+        """Wait until the shard is lost; return why."""
+        return await asyncio.shield(self._lost)
+
+    async def close(self) -> None:
+        """Lose it, and close its connections."""
+        self.lose("closed")
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._committer.stop()
+
+    def _spawn(self, work: Awaitable[None], what: str) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+
+        def done(ended: "asyncio.Future[None]") -> None:
+            if ended.cancelled() or self._lost.done():
+                return
+            exc = ended.exception()
+            log.warning("%s: %s failed, the partition is taken over afresh: %r", self.source, what, exc)
+            self.lose(f"{what}: {exc!r}")
+
+        task.add_done_callback(done)
+
+
+def gone(tp: TopicPartition, first: int, begin: int) -> str:
+    """Say that offsets were deleted before they were counted."""
+    return (
+        f"{tp.topic} partition {tp.partition}: the events of offsets {first} to {begin - 1} were deleted before they "
+        f"were counted. {reset_hint(tp.partition)}"
+    )
+
+
+def reset_hint(partition: int) -> str:
+    """Say what a person can do."""
+    return f"`tally reset --partition {partition}` starts it again from what the log has, with empty totals."
