@@ -7,8 +7,9 @@ from schemas.definitions import BUILT_IN, Definitions, EventRule, Metric
 from schemas.reading import nodes
 from schemas.reading.customers import read_customers
 from schemas.reading.fields import COMMON, CUSTOMERS, EVENTS, LIMIT, METRIC_KEY, METRICS, OWN, PROPERTY
+from schemas.reading.json_value import JSON_VALUE
 from schemas.reading.limits import read_limits
-from schemas.reading.metrics import PlugIn, make_metric
+from schemas.reading.metrics import PlugIn, known_of, make_metric
 from schemas.reading.nodes import Node, Value, describe, shorten
 from schemas.reading.records import Field, MapOf, Object, Record
 from schemas.reading.scalars import Zone
@@ -30,11 +31,11 @@ class MetricShape:
         if kind in self.types:
             own = getattr(self.types[kind], "fields", None)
             names = _own_names(node) if own is None else own
-            extra = {name: Field(_Anything(), "a field of the plug-in") for name in names if name not in fields}
+            extra = {name: Field(JSON_VALUE, "a field of the plug-in") for name in names if name not in fields}
             return Object(f"a {kind}", {**fields, **extra}).read(node, path, report)
         # The type is missing or unknown: every type's fields are let pass, so that one slip is one fault.
         for own in OWN.values():
-            fields.update({name: Field(_Anything(), "") for name in own if name not in fields})
+            fields.update({name: Field(JSON_VALUE, "") for name in own if name not in fields})
         record = Object("a metric", fields).read(node, path, report)
         if isinstance(record, Record) and isinstance(record.get("type"), str):
             known = [*BUILT_IN, *self.types]
@@ -47,19 +48,6 @@ class MetricShape:
     def schema(self) -> Schema:
         """The published schema's name for it."""
         return {"$ref": "#/$defs/metric"}
-
-
-class _Anything:
-    """A field that somebody else checks; gives the value as plain Python."""
-
-    def read(self, node: Node, path: str, report: Report) -> Any:
-        if isinstance(node, Value) and node.problem is not None:
-            report.add(path, node.line, node.problem)
-            return BROKEN
-        return nodes.bare(node)
-
-    def schema(self) -> Schema:
-        return {}
 
 
 def _written_type(node: Node) -> str:
@@ -114,7 +102,11 @@ def read_document(tree: Node, types: Mapping[str, PlugIn], report: Report) -> De
     if record.has("metrics") and not record.broken("metrics") and not record.values["metrics"]:
         record.fault(report, "metrics", "defines no metric: write at least one")
     customers, aliases = read_customers(record.get("customers", {}), report)
-    limits = read_limits(record.get("limits", ()), metrics, customers, aliases, report)
+    known = {
+        key: known_of(key, each) if isinstance(each, Record) else None
+        for key, each in record.get("metrics", {}).items()
+    }
+    limits = read_limits(record.get("limits", ()), known, customers, aliases, report)
     if report.faults:
         return None
     return Definitions(

@@ -23,6 +23,34 @@ from schemas.reading.shapes import Choice, Flag, ListOf, Text
 GRANULARITIES = ("minute", "hour", "day", "month")
 """The sub-periods of a rate."""
 
+_AGGREGATIONS = {
+    "average": "avg",
+    "mean": "avg",
+    "total": "sum",
+    "maximum": "max",
+    "minimum": "min",
+    "last": "latest",
+    "distinct": "unique",
+    "count_distinct": "unique",
+    "unique_count": "unique",
+}
+_PERIODS = {
+    "minutely": "minute",
+    "hourly": "hour",
+    "daily": "day",
+    "weekly": "week",
+    "monthly": "month",
+    "quarterly": "quarter",
+    "yearly": "year",
+    "billing": "billing_period",
+    "period": "billing_period",
+    "all": "total",
+    "all_time": "total",
+    "history": "total",
+}
+_MODES = {"half_up": "round", "nearest": "round", "up": "ceil", "ceiling": "ceil", "down": "floor"}
+"""Words that people write for ours; they are no spellings, the message says ours."""
+
 COMMON = {
     "name": Field(Text("name"), "what people call the metric; its key unless said"),
     "description": Field(Text("description", most=4096, several_lines=True), "what it measures, for people"),
@@ -41,7 +69,7 @@ COMMON = {
         default=[],
     ),
     "windows": Field(
-        ListOf(Choice("window", KINDS), example="[hour, month, total]", unique=True, least=1),
+        ListOf(Choice("window", KINDS, meant=_PERIODS), example="[hour, month, total]", unique=True, least=1),
         "the calendar windows to keep a total for; hour, day, month and total unless said, of these those that the "
         "type takes",
     ),
@@ -50,7 +78,7 @@ COMMON = {
             "rounding",
             {
                 "mode": Field(
-                    Choice("rounding mode", ("round", "ceil", "floor")),
+                    Choice("rounding mode", ("round", "ceil", "floor"), meant=_MODES),
                     "round (half away from zero), ceil or floor",
                     required=True,
                 ),
@@ -72,7 +100,7 @@ PROPERTY = Field(Property(), "the property whose value is read; a dot reads a ne
 
 _COUNTER = {
     "aggregation": Field(
-        Choice("aggregation of a counter", AGGREGATIONS["counter"]),
+        Choice("aggregation of a counter", AGGREGATIONS["counter"], meant=_AGGREGATIONS),
         "what is computed over the events of a window",
         required=True,
     ),
@@ -80,7 +108,7 @@ _COUNTER = {
 }
 _GAUGE = {
     "aggregation": Field(
-        Choice("aggregation of a gauge", AGGREGATIONS["gauge"]),
+        Choice("aggregation of a gauge", AGGREGATIONS["gauge"], meant=_AGGREGATIONS),
         "what is computed of the state over a window",
         required=True,
     ),
@@ -103,22 +131,23 @@ _GAUGE = {
         "for unique: how an event adds an object to the state, or removes it",
     ),
     "granularity": Field(
-        Choice("granularity of a gauge", UNITS),
+        Choice("granularity of a gauge", UNITS, meant=_PERIODS),
         "with proration: the calendar unit that a state of 1, held throughout, is worth 1 in",
     ),
     "proration": Field(
-        Choice("proration", UNITS), "with granularity, and shorter: the buckets over which the state's maximum is taken"
+        Choice("proration", UNITS, meant=_PERIODS),
+        "with granularity, and shorter: the buckets over which the state's maximum is taken",
     ),
 }
 _RATE = {
     "aggregation": Field(
-        Choice("aggregation of a rate", AGGREGATIONS["rate"]),
+        Choice("aggregation of a rate", AGGREGATIONS["rate"], meant=_AGGREGATIONS),
         "what is computed over the events of a sub-period",
         required=True,
     ),
     "property": PROPERTY,
     "granularity": Field(
-        Choice("granularity of a rate", GRANULARITIES),
+        Choice("granularity of a rate", GRANULARITIES, meant=_PERIODS),
         f"the length of a sub-period: {', '.join(GRANULARITIES)}",
         required=True,
     ),
@@ -192,7 +221,8 @@ LIMIT = Object(
             required=True,
         ),
         "window": Field(
-            Choice("window", KINDS), "one of the metric's windows; a limit on a gauge has none, it holds the state"
+            Choice("window", KINDS, meant=_PERIODS),
+            "one of the metric's windows; a limit on a gauge has none, it holds the state",
         ),
         "customer": Field(CustomerId(), "whose limit it is; every customer's unless said"),
         "group": Field(

@@ -8,7 +8,8 @@ from typing import Any
 from schemas.definitions import OPERATORS, All, AnyOf, Comparison, Filter, Not
 from schemas.faults import child
 from schemas.reading import nodes
-from schemas.reading.nodes import Entry, Node, Value, bare, describe, number
+from schemas.reading.json_value import JSON_VALUE
+from schemas.reading.nodes import Entry, Node, Value, describe, number
 from schemas.reading.records import Field, named
 from schemas.reading.scalars import Property
 from schemas.reading.shapes import BROKEN, Choice, Report, Schema, nearest, unreadable
@@ -16,6 +17,24 @@ from schemas.reading.shapes import BROKEN, Choice, Report, Schema, nearest, unre
 SPELLINGS = {"isin": "in", "isnotin": "not_in"}
 """Lotus' names for two operators."""
 
+_MEANT = {
+    "=": "eq",
+    "==": "eq",
+    "equals": "eq",
+    "is": "eq",
+    "!=": "ne",
+    "<>": "ne",
+    "neq": "ne",
+    ">": "gt",
+    ">=": "gte",
+    "ge": "gte",
+    "<": "lt",
+    "<=": "lte",
+    "le": "lte",
+    "nin": "not_in",
+    "present": "exists",
+    "absent": "not_exists",
+}
 _COMBINING = ("all", "any", "not")
 _ORDERED = {"gt", "gte", "lt", "lte"}
 _LISTED = {"in", "not_in"}
@@ -24,7 +43,9 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?
 _EXAMPLE = "{property: region, op: eq, value: NA}"
 
 PROPERTY = Field(Property(), "the property to compare; a dot reads a nested object", required=True)
-OP = Field(Choice("operator", OPERATORS, SPELLINGS), f"the operator, one of {', '.join(OPERATORS)}", required=True)
+OP = Field(
+    Choice("operator", OPERATORS, SPELLINGS, _MEANT), f"the operator, one of {', '.join(OPERATORS)}", required=True
+)
 VALUE_HELP = (
     "what to compare with: any JSON value for eq and ne, a list of them for in and not_in, a number for "
     "gt, gte, lt and lte, and nothing for exists and not_exists"
@@ -88,7 +109,7 @@ class FilterShape:
             if name in entries:
                 read[name] = field.shape.read(entries[name].value, child(path, name), report)
             else:
-                report.add(path, node.line, f"a filter needs `{name}`: {field.help}")
+                report.add(child(path, name), node.line, f"is missing: a filter needs {field.help}")
         op = read.get("op", BROKEN)
         if op is BROKEN:
             return None
@@ -151,7 +172,7 @@ def _value(op: str, entry: Entry | None, node: Node, path: str, report: Report) 
         report.add(place, entry.key.line, f"`{op}` takes no value: leave it out (the opposite is {opposite})")
         return BROKEN
     if entry is None:
-        report.add(path, node.line, f"`{op}` needs `value`: {_needed(op)}")
+        report.add(place, node.line, f"is missing: `{op}` needs {_needed(op)}")
         return BROKEN
     value = entry.value
     if op in _LISTED:
@@ -163,7 +184,7 @@ def _value(op: str, entry: Entry | None, node: Node, path: str, report: Report) 
         return BROKEN
     if op in _ORDERED:
         return _ordered(op, value, place, report)
-    return _json(value, place, report)
+    return JSON_VALUE.read(value, place, report)
 
 
 def _needed(op: str) -> str:
@@ -183,7 +204,7 @@ def _listed(op: str, value: Node, place: str, report: Report) -> Any:
             message = "is null, and a null property is as if absent: use op: not_exists"
             report.add(child(place, index), item.line, message)
             continue
-        made.append(_json(item, child(place, index), report))
+        made.append(JSON_VALUE.read(item, child(place, index), report))
     return BROKEN if len(made) < len(value.items) or BROKEN in made else tuple(made)
 
 
@@ -199,21 +220,3 @@ def _ordered(op: str, value: Node, place: str, report: Report) -> Any:
         report.add(place, value.line, f"is {describe(value)}: `{op}` compares numbers, write one such as 10")
         return BROKEN
     return given
-
-
-def _json(node: Node, place: str, report: Report) -> Any:
-    """A JSON value as plain Python, numbers exact; inner nulls are values like any other."""
-    before = len(report.faults)
-    _check_json(node, place, report)
-    return BROKEN if len(report.faults) > before else bare(node)
-
-
-def _check_json(node: Node, place: str, report: Report) -> None:
-    if unreadable(node, place, report):
-        return
-    if isinstance(node, nodes.Sequence):
-        for index, item in enumerate(node.items):
-            _check_json(item, child(place, index), report)
-    elif isinstance(node, nodes.Mapping):
-        for name, entry, _ in named(node, place, report):
-            _check_json(entry.value, child(place, name), report)

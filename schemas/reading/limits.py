@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from schemas.definitions import DEFAULT_STALENESS_US, Customer, Limit, Metric
+from schemas.definitions import DEFAULT_STALENESS_US, Customer, Limit
 from schemas.faults import child
 from schemas.reading import nodes
+from schemas.reading.metrics import Known
 from schemas.reading.nodes import shorten
 from schemas.reading.records import Record
 from schemas.reading.scalars import decimals
@@ -19,12 +20,12 @@ MOST_SCALED = 2**53 - 1
 
 def read_limits(
     records: tuple[Record, ...],
-    metrics: Mapping[str, Metric | Any],
+    metrics: Mapping[str, Known | None],
     customers: Mapping[str, Customer],
     aliases: Mapping[str, str],
     report: Report,
 ) -> tuple[Limit, ...]:
-    """The limits that have no fault; `metrics` may hold BROKEN ones, which are passed over."""
+    """The limits that have no fault; of a metric with faults of its own, what is known is used."""
     limits: list[Limit] = []
     first: dict[tuple[str | None, str, str | None, str], str] = {}
     placed: dict[str, list[tuple[Record, Decimal]]] = {}
@@ -32,7 +33,7 @@ def read_limits(
         before = len(report.faults)
         metric = _metric(record, metrics, report)
         _customer(record, customers, aliases, report)
-        if isinstance(metric, Metric):
+        if metric is not None:
             _kind(record, metric, report)
             _group(record, metric, report)
         amount = record.get("limit")
@@ -48,15 +49,15 @@ def read_limits(
     return tuple(limits)
 
 
-def _metric(record: Record, metrics: Mapping[str, Metric | Any], report: Report) -> Metric | Any:
+def _metric(record: Record, metrics: Mapping[str, Known | None], report: Report) -> Known | None:
     name = record.get("metric")
     if name is None:
-        return BROKEN
+        return None
     if name not in metrics:
         close = nearest(name, metrics)
         hint = f"did you mean {close}?" if close else "write the key of a metric above"
         record.fault(report, "metric", f'"{shorten(name)}" is no metric of this file: {hint}')
-        return BROKEN
+        return None
     return metrics[name]
 
 
@@ -67,7 +68,7 @@ def _customer(record: Record, customers: Mapping[str, Customer], aliases: Mappin
         record.fault(report, "customer", message)
 
 
-def _kind(record: Record, metric: Metric, report: Report) -> None:
+def _kind(record: Record, metric: Known, report: Report) -> None:
     """A limit stands only on what is known at the moment of the request, without waiting."""
     window = record.get("window")
     if metric.type == "gauge":
@@ -76,7 +77,7 @@ def _kind(record: Record, metric: Metric, report: Report) -> None:
             record.fault(report, "window", message)
         return
     if metric.type == "counter":
-        if metric.aggregation not in {"count", "sum", "unique"}:
+        if metric.aggregation not in {None, "count", "sum", "unique"}:
             message = f"takes no limit, being the {metric.aggregation} of a counter: limits go on count, sum and unique"
             record.fault(report, "metric", message)
             return
@@ -84,39 +85,45 @@ def _kind(record: Record, metric: Metric, report: Report) -> None:
         if metric.sliding:
             record.fault(report, "metric", "takes no limit, being a sliding rate: limits go on tumbling ones")
             return
-        if metric.aggregation not in {"count", "sum"}:
+        if metric.aggregation not in {None, "count", "sum"}:
             message = f"takes no limit, being a rate of {metric.aggregation}: limits go on rates of count and sum"
             record.fault(report, "metric", message)
             return
     else:
+        if metric.type is None:
+            return
         message = f"takes no limit, being a {metric.type}: limits go on counters, gauges and rates"
         record.fault(report, "metric", message)
         return
     _window(record, metric, window, report)
 
 
-def _window(record: Record, metric: Metric, window: str | None, report: Report) -> None:
+def _window(record: Record, metric: Known, window: str | None, report: Report) -> None:
     if record.broken("window"):
         return
     if metric.type == "rate":
+        if metric.granularity is None:
+            return
         if window is None:
-            message = f"a limit on a rate needs `window: {metric.granularity}`, its granularity"
-            report.add(record.path, record.line, message)
+            record.fault(report, "window", f"is missing: a limit on a rate needs its granularity, {metric.granularity}")
             return
         if window != metric.granularity:
             message = f"{window} is not the rate's granularity: write {metric.granularity}"
             record.fault(report, "window", message)
             return
     elif window is None:
-        report.add(record.path, record.line, f"a limit needs `window`: {one_of(metric.windows)}")
+        hint = "one of the metric's windows" if metric.windows is None else one_of(metric.windows)
+        record.fault(report, "window", f"is missing: a limit on a counter needs {hint}")
         return
-    if window not in metric.windows:
+    if metric.windows is not None and window not in metric.windows:
         message = f"{metric.key} has no window {window}: write {one_of(metric.windows)}, or add it to the metric"
         record.fault(report, "window", message)
 
 
-def _group(record: Record, metric: Metric, report: Report) -> None:
+def _group(record: Record, metric: Known, report: Report) -> None:
     if not record.has("group") or record.broken("group"):
+        return
+    if metric.group_by is None:
         return
     group: dict[str, Any] = record.get("group")
     if not metric.group_by:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from schemas.definitions import DEFAULT_WINDOWS, KINDS, UNITS, Metric, Operation, Rounding
 from schemas.reading.fields import COMMON
 from schemas.reading.records import Record
@@ -34,6 +36,18 @@ class PlugIn(Protocol):
         ...
 
 
+class Known(msgspec.Struct, frozen=True):
+    """A metric as limits see it, also where it has faults elsewhere; None is not known."""
+
+    key: str
+    type: str | None
+    aggregation: str | None
+    sliding: bool
+    granularity: str | None
+    windows: tuple[str, ...] | None
+    group_by: tuple[str, ...] | None
+
+
 def make_metric(key: str, record: Record, types: Mapping[str, PlugIn], report: Report) -> Metric | Any:
     """The metric of a record, its defaults filled in; BROKEN where it has a fault."""
     before = len(report.faults)
@@ -59,7 +73,7 @@ def _property(record: Record, report: Report) -> None:
     """Every aggregation but `count` reads a property."""
     aggregation = record.get("aggregation")
     if aggregation not in {None, "count"} and not record.has("property"):
-        report.add(record.path, record.line, f"`{aggregation}` needs `property`: the property whose value it reads")
+        record.fault(report, "property", f"is missing: `{aggregation}` needs the property whose value it reads")
 
 
 def _rate(record: Record, report: Report) -> None:
@@ -72,8 +86,8 @@ def _gauge(record: Record, report: Report) -> None:
     aggregation = record.get("aggregation")
     if aggregation == "unique":
         if not record.has("operation"):
-            message = "`unique` needs `operation`: which property says whether an object is added or removed"
-            report.add(record.path, record.line, message)
+            message = "is missing: `unique` needs {property: ..., add: ..., remove: ...}, how objects come and go"
+            record.fault(report, "operation", message)
         for name, instead in (
             ("event_type", "objects are added and removed by `operation`"),
             ("initial_value", "no object is present at first"),
@@ -82,8 +96,8 @@ def _gauge(record: Record, report: Report) -> None:
                 record.fault(report, name, f"does not go with `unique`: {instead}, leave it out")
     elif aggregation is not None:
         if not record.has("event_type"):
-            message = f"`{aggregation}` needs `event_type`: total (an event sets the state) or delta (it adds to it)"
-            report.add(record.path, record.line, message)
+            message = f"is missing: `{aggregation}` needs total (an event sets the state) or delta (it adds to it)"
+            record.fault(report, "event_type", message)
         if record.has("operation"):
             record.fault(report, "operation", f"goes with `aggregation: unique` only, not with `{aggregation}`")
     _operation(record, report)
@@ -148,6 +162,23 @@ def _refused(record: Record, kind: str | None) -> dict[str, str]:
         if record.has("proration"):
             return {"total": f"a prorated gauge takes no total: {reason}"}
     return {}
+
+
+def known_of(key: str, record: Record) -> Known:
+    """What limits need to know of a metric, as far as it is known."""
+    kind = record.get("type")
+    windows = None
+    if (kind is not None or record.has("windows")) and not record.broken("windows", "granularity", "aggregation"):
+        windows = _windows(record, kind, Report())
+    return Known(
+        key=key,
+        type=kind,
+        aggregation=record.get("aggregation"),
+        sliding=record.get("sliding", False),
+        granularity=record.get("granularity"),
+        windows=windows,
+        group_by=None if record.broken("group_by") else record.get("group_by", ()),
+    )
 
 
 def _resolved(key: str, record: Record, kind: str, windows: tuple[str, ...]) -> Metric:

@@ -92,7 +92,7 @@ class Object:
                 record.nodes[name] = entry.value
         for name, field in self.fields.items():
             if field.required and name not in record.values:
-                report.add(path, record.line, f"{self.what} needs `{name}`: {field.help}")
+                report.add(child(path, name), record.line, f"is missing: {self.what} needs {field.help}")
                 record.values[name] = BROKEN
         return record
 

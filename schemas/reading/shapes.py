@@ -7,7 +7,7 @@ rules that look at several fields pass over what is broken, so that one slip is 
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from schemas.faults import Fault, child
@@ -131,12 +131,19 @@ def _article(what: str) -> str:
 
 
 class Choice:
-    """One of a few words; `spellings` maps others' words onto ours."""
+    """One of a few words; `spellings` are accepted for ours, `meant` are not, but say what was meant."""
 
-    def __init__(self, what: str, names: Sequence[str], spellings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        names: Sequence[str],
+        spellings: Mapping[str, str] | None = None,
+        meant: Mapping[str, str] | None = None,
+    ) -> None:
         self.what = what
         self.names = names
         self.spellings = spellings or {}
+        self.meant = {word: name for word, name in (meant or {}).items() if name in names}
 
     def read(self, node: Node, path: str, report: Report) -> Any:
         if unreadable(node, path, report):
@@ -146,7 +153,7 @@ class Choice:
                 return node.value
             if node.value in self.spellings:
                 return self.spellings[node.value]
-            close = nearest(node.value, self.names)
+            close = self.meant.get(node.value.lower()) or nearest(node.value, self.names)
             hint = f"did you mean {close}?" if close else f"write {one_of(self.names)}"
             report.add(path, node.line, f'"{shorten(node.value)}" is no {self.what}: {hint}')
             return BROKEN
