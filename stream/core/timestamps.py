@@ -7,7 +7,8 @@ past: `1.9999999` is 1_999_999 and `-0.0000001` is -1.
 import re
 from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, Context, Decimal
-from decimal import InvalidOperation as NotDecimal
+
+from stream.core.numbers import Immense, number, number_text
 
 SECOND = 1_000_000
 """Microseconds of a second."""
@@ -27,7 +28,6 @@ _RFC3339 = re.compile(
     r"(?:\.(?P<fraction>\d+))?(?P<offset>[Zz]|[+-]\d\d:\d\d)?",
     re.ASCII,
 )
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _iso = datetime.fromisoformat
 # 40 digits hold every instant in range to far below a microsecond. Rounding down keeps the floor of a longer number right.
 _FLOOR = Context(prec=40, rounding=ROUND_FLOOR, Emin=-999_999, Emax=999_999, traps=[])
@@ -71,9 +71,10 @@ def microseconds(stamp: str | int | Decimal) -> int:
         us = _of_decimal(stamp)  # type: ignore[arg-type]
     if FIRST <= us < BEYOND:
         return us
-    raise BadTimestamp(f"timestamp {_quoted(stamp)} lies outside the years 1 to 9999 (UTC); {_HOW}")
+    raise BadTimestamp(f"timestamp {_quoted(stamp)} {_OUTSIDE}; {_HOW}")
 
 
+_OUTSIDE = "lies outside the years 1 to 9999 (UTC)"
 _HOW = "write it like 2026-03-05T12:00:00.250Z, or as seconds or milliseconds since 1970"
 
 
@@ -91,11 +92,12 @@ def _carefully(text: str) -> int:
     """Microseconds of text that the fast way did not take: small letters, numbers, and everything wrong."""
     match = _RFC3339.fullmatch(text)
     if match is None:
-        if _JSON_NUMBER.fullmatch(text):
+        if number_text(text):
+            found = number(text)
             try:
-                return microseconds(Decimal(text))
-            except NotDecimal:  # an exponent of more than 18 digits
-                raise BadTimestamp(f"timestamp {_quoted(text)} is out of range; {_HOW}") from None
+                return microseconds(found.nearest() if isinstance(found, Immense) else found)
+            except BadTimestamp:
+                raise BadTimestamp(f"timestamp {_quoted(text)} {_OUTSIDE}; {_HOW}") from None
         raise BadTimestamp(f"timestamp {_quoted(text)} is neither RFC 3339 nor a number; {_HOW}")
     if match["t"] not in "Tt":
         raise BadTimestamp(f"timestamp {_quoted(text)} needs a T between date and time; {_HOW}")
@@ -113,7 +115,7 @@ def _carefully(text: str) -> int:
     us = (since.days * 86400 + since.seconds) * SECOND + int((match["fraction"] or "0")[:6].ljust(6, "0"))
     if FIRST <= us < BEYOND:
         return us
-    raise BadTimestamp(f"timestamp {_quoted(text)} lies outside the years 1 to 9999 (UTC); {_HOW}")
+    raise BadTimestamp(f"timestamp {_quoted(text)} {_OUTSIDE}; {_HOW}")
 
 
 def _quoted(value: object) -> str:

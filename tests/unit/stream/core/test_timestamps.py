@@ -47,6 +47,8 @@ NOON = 1_772_712_000_000_000
         ("1772712000250", NOON + 250_000),
         ("-1.5e0", -1_500_000),
         ("-0", 0),
+        ("1e-" + "9" * 10_000, 0),
+        ("-1e-" + "9" * 10_000, -1),
     ],
 )
 def test_a_timestamp_is_read_to_the_microsecond(stamp: str | int | Decimal, us: int) -> None:
@@ -99,7 +101,8 @@ def test_a_timestamp_is_read_to_the_microsecond(stamp: str | int | Decimal, us: 
         (Decimal("-1E+400000000"), "years 1 to 9999"),
         (Decimal("-62135596800.0000001"), "years 1 to 9999"),
         ("1" * 10_000, "years 1 to 9999"),
-        ("1e" + "9" * 100, "out of range"),
+        ("1e" + "9" * 100, "years 1 to 9999"),
+        ("-1e" + "9" * 10_000, "years 1 to 9999"),
         (Decimal("NaN"), "no number"),
         (Decimal("Infinity"), "no number"),
     ],
