@@ -65,19 +65,21 @@ def read_message(value: bytes | None, headers: Headers, record_us: int | None) -
     """The event of a message; `record_us` is the record's own Kafka timestamp, None in a file."""
     if value is not None and len(value) > MAX_BYTES:
         raise RefusedError("too_large", f"{len(value)} bytes")
+    attributes = {name[3:]: text for name, text in headers if name.startswith("ce_")}
     try:
-        body = read_json(value or b"")
+        body = {} if attributes and not value else read_json(value or b"")
     except MalformedJsonError as error:
         raise RefusedError("malformed", str(error)) from error
     if not isinstance(body, dict):
         raise RefusedError("malformed", "no JSON object")
-    attributes = {name[3:]: text for name, text in headers if name.startswith("ce_")}
     if attributes:
         message = {name: decoded(text) for name, text in attributes.items()} | {"data": body}
         names = CLOUD_EVENT
     else:
         message = body
         names = CLOUD_EVENT if "specversion" in body else FIELDS
+    if message.get("specversion", "1.0") != "1.0":
+        raise RefusedError("malformed", "only CloudEvents 1.0 are known")
     found = {wanted: first(message, candidates) for wanted, candidates in names.items()}
     return event_of(found, first(message, ("reservation",)), record_us if names is CLOUD_EVENT else None)
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from tests.oracle.attribution import billable as attribute
-from tests.oracle.attribution import counter_shares, gauge_shares, rate_shares
+from tests.oracle.attribution import billable as attribute, counter_shares, gauge_shares, rate_shares
 from tests.oracle.counting import counter, inside, rate
 from tests.oracle.gauging import Timeline, gauge, timeline
 from tests.oracle.reading import Event, RefusedError, read_line
