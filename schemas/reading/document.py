@@ -27,21 +27,27 @@ class MetricShape:
         kind = _written_type(node)
         if kind in METRICS:
             return METRICS[kind].read(node, path, report)
-        fields = {**COMMON, "property": PROPERTY}
+        fields: dict[str, Field] = {**COMMON, "property": PROPERTY}
         if kind in self.types:
             own = getattr(self.types[kind], "fields", None)
             names = _own_names(node) if own is None else own
             extra = {name: Field(JSON_VALUE, "a field of the plug-in") for name in names if name not in fields}
             return Object(f"a {kind}", {**fields, **extra}).read(node, path, report)
-        # The type is missing or unknown: every type's fields are let pass, so that one slip is one fault.
-        for own in OWN.values():
-            fields.update({name: Field(JSON_VALUE, "") for name in own if name not in fields})
-        record = Object("a metric", fields).read(node, path, report)
+        return self._of_no_type(kind, node, path, report)
+
+    def _of_no_type(self, kind: str, node: Node, path: str, report: Report) -> Any:
+        """A metric whose type is missing or unknown: what another type might have is let pass."""
+        known = [*BUILT_IN, *self.types]
+        close = nearest(kind, known)
+        names = [name for own in OWN.values() for name in own]
+        if kind and close is None:
+            # Most likely a plug-in that is not installed: all of its fields would be told as unknown.
+            names += _own_names(node)
+        others = {name: Field(JSON_VALUE, "a field of some type") for name in names if name not in COMMON}
+        record = Object("a metric", {**COMMON, **others}).read(node, path, report)
         if isinstance(record, Record) and isinstance(record.get("type"), str):
-            known = [*BUILT_IN, *self.types]
-            close = nearest(record.values["type"], known)
             hint = f"did you mean {close}?" if close else f"write {one_of(known)}, or install its plug-in"
-            record.fault(report, "type", f'"{shorten(record.values["type"])}" is no type of metric: {hint}')
+            record.fault(report, "type", f'"{shorten(kind)}" is no type of metric: {hint}')
             record.values["type"] = BROKEN
         return record
 

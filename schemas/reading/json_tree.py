@@ -94,7 +94,10 @@ class _Reader:
             self._take('"')
             key = Value(self._here(), self._string())
             self._take(":")
-            entries.append(Entry(key, self._node(depth + 1)))
+            value = self._node(depth + 1)
+            if not isinstance(value, Value):
+                value.line = key.line
+            entries.append(Entry(key, value))
             if self._take(",}") == "}":
                 return Mapping(line, entries)
 

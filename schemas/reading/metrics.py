@@ -149,7 +149,7 @@ def _refused(record: Record, kind: str | None) -> dict[str, str]:
     """The windows that a metric cannot have, and why."""
     granularity = record.get("granularity")
     if kind == "rate" and granularity is not None:
-        taken = [window for window in KINDS if _LENGTH[window] >= _LENGTH[granularity]]
+        taken = windows_of_rate(granularity)
         return {
             window: f"{window} is shorter than the granularity, {granularity}: write {one_of(taken)}"
             for window in KINDS
@@ -162,6 +162,15 @@ def _refused(record: Record, kind: str | None) -> dict[str, str]:
         if record.has("proration"):
             return {"total": f"a prorated gauge takes no total: {reason}"}
     return {}
+
+
+def windows_of_rate(granularity: str) -> tuple[str, ...]:
+    """The windows that are not shorter than a rate's sub-periods.
+
+    >>> windows_of_rate("month")
+    ('month', 'quarter', 'year', 'billing_period', 'total')
+    """
+    return tuple(window for window in KINDS if _LENGTH[window] >= _LENGTH[granularity])
 
 
 def known_of(key: str, record: Record) -> Known:

@@ -38,7 +38,7 @@ class Value(msgspec.Struct):
 
 
 class Sequence(msgspec.Struct):
-    """A list."""
+    """A list; under a key its line is the key's, so that a fault of the whole is found there."""
 
     line: int
     items: "list[Node]"
@@ -52,7 +52,7 @@ class Entry(msgspec.Struct):
 
 
 class Mapping(msgspec.Struct):
-    """A mapping; its entries in the order of the file, those written twice included."""
+    """A mapping; its entries in the order of the file, those written twice included. Its line as a list's."""
 
     line: int
     entries: list[Entry]

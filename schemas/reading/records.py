@@ -65,7 +65,7 @@ class Object:
         self.fields = fields
         self.elsewhere = elsewhere or {}
 
-    def read(self, node: Node, path: str, report: Report, key_line: int | None = None) -> Any:
+    def read(self, node: Node, path: str, report: Report) -> Any:
         """A Record; BROKEN only where the node is no mapping."""
         if unreadable(node, path, report):
             return BROKEN
@@ -75,7 +75,7 @@ class Object:
                 path, node.line, f"is {describe(node)}: write the fields of {self.what}, such as `{sample}: ...`"
             )
             return BROKEN
-        record = Record(path, node.line if key_line is None else key_line, {}, {})
+        record = Record(path, node.line, {}, {})
         for name, entry, again in named(node, path, report):
             field = self.fields.get(name)
             if field is None:
@@ -204,8 +204,6 @@ class MapOf:
             else:
                 report.add(place, entry.key.line, f"is empty: write {self.example}")
                 return BROKEN
-        if isinstance(self.value, Object):
-            return self.value.read(inner, place, report, entry.key.line)
         return self.value.read(inner, place, report)
 
     def schema(self) -> Schema:

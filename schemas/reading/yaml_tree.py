@@ -137,7 +137,10 @@ class _Composer:
         merged: list[Entry] = []
         while not isinstance(inner := next(self._events), MappingEndEvent):
             key = self._node(inner, depth + 1)
-            value = self._node(next(self._events), depth + 1)
+            event = next(self._events)
+            value = self._node(event, depth + 1)
+            if isinstance(value, (Mapping, Sequence)) and not isinstance(event, AliasEvent):
+                value.line = key.line
             if not isinstance(key, Value):
                 raise TreeError(key.line, "a key is a list or a mapping: write a word")
             if key.written == "<<":
