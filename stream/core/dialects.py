@@ -154,7 +154,8 @@ def _checked(message: Mapping[str, Any], names: Mapping[str, tuple[str, ...]], r
         )
     identity: str = found["id"] if names is NAMES else cloud_identity(found["source"], found["id"])
     hold = reservation(found["reservation"])
-    name: str = found["event_name"]
+    name = found["event_name"]
+    assert name is not None
     return Fields(identity, name, found["customer_id"], stamp, found["properties"] or {}, hold)
 
 

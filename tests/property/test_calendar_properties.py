@@ -3,8 +3,7 @@
 from zoneinfo import available_timezones
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from stream.core.calendar import KINDS, TOTAL, calendar_for
 from stream.core.timestamps import BEYOND, FIRST
