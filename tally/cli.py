@@ -1,15 +1,31 @@
-"""What the commands of `tally` have in common."""
+"""What the commands of `tally` have in common: help with an example, times, JSON."""
 
 from typing import Any
 
 import click
 
 
-class Command(click.Command):
-    """A command whose help ends with an example.
+class Instant(click.ParamType):
+    """A time as events carry it; the value is microseconds since the epoch."""
 
-    @click.command(cls=Command, example="tally key acme")
-    """
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read RFC 3339 with an offset, or seconds or milliseconds since the epoch."""
+        from stream.core.timestamps import BadTimestamp, microseconds
+
+        if isinstance(value, int):
+            return value
+        try:
+            return microseconds(str(value))
+        except BadTimestamp as bad:
+            self.fail(str(bad), param, ctx)
+
+
+class Exampled:
+    """Gives a click command's help an example at its end."""
+
+    example: str
 
     def __init__(self, *args: Any, example: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -17,8 +33,16 @@ class Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example below the options."""
-        super().format_epilog(ctx, formatter)
+        super().format_epilog(ctx, formatter)  # type: ignore[misc]  # click.Command's, which stands beside
         write_example(formatter, self.example)
+
+
+class Command(Exampled, click.Command):
+    """A command whose help ends with an example: `@click.command(cls=Command, example="tally key acme")`."""
+
+
+class Group(Exampled, click.Group):
+    """A command with subcommands, likewise."""
 
 
 def write_example(formatter: click.HelpFormatter, example: str) -> None:

@@ -102,6 +102,7 @@ async def consumer(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaCons
             await client.start()
         except (KafkaError, OSError) as error:
             raise Unreachable(bootstrap, error) from error
+        await asyncio.sleep(0)  # aiokafka's stop() raises CancelledError where its tasks have not begun yet
         yield client
     finally:
         await client.stop()

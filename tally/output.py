@@ -10,11 +10,11 @@ from schemas.totals import encode
 
 
 class Progress:
-    """A bar on standard error for long work, drawn only where a terminal watches; a context manager."""
+    """A bar on standard error for long work of a known length, drawn only where a terminal watches; a context manager."""
 
     def __init__(self, label: str, length: int) -> None:
         self._bar: Any = click.progressbar(
-            length=max(length, 1), label=label, file=sys.stderr, hidden=not sys.stderr.isatty()
+            length=max(length, 1), label=label, file=sys.stderr, hidden=length <= 0 or not sys.stderr.isatty()
         )
 
     def __enter__(self) -> Self:
