@@ -77,7 +77,12 @@ def document(types: Mapping[str, PlugIn]) -> Object:
         {
             "timezone": Field(Zone(), "the calendar of the windows; a customer may have its own", default="UTC"),
             "metrics": Field(
-                MapOf(METRIC_KEY, MetricShape(types), example="`api_requests: {event_name: ..., type: counter, ...}`"),
+                MapOf(
+                    METRIC_KEY,
+                    MetricShape(types),
+                    example="`api_requests: {event_name: ..., type: counter, ...}`",
+                    item="its fields, event_name and type at least",
+                ),
                 "what is measured, by key",
                 required=True,
             ),
@@ -105,7 +110,8 @@ def read_document(tree: Node, types: Mapping[str, PlugIn], report: Report) -> De
     metrics: dict[str, Metric | Any] = {}
     for key, each in record.get("metrics", {}).items():
         metrics[key] = make_metric(key, each, types, report) if isinstance(each, Record) else BROKEN
-    if record.has("metrics") and not record.broken("metrics") and not record.values["metrics"]:
+    written = record.nodes.get("metrics")
+    if isinstance(written, nodes.Mapping) and not written.entries:
         record.fault(report, "metrics", "defines no metric: write at least one")
     customers, aliases = read_customers(record.get("customers", {}), report)
     known = {

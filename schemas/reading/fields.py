@@ -216,7 +216,7 @@ LIMIT = Object(
     {
         "metric": Field(Text("key of a metric"), "the key of the metric that is limited", required=True),
         "limit": Field(
-            Number(least=0, example="1000"),
+            Number(least=0, places=15, example="1000"),
             "the greatest total that is allowed; its decimal places are those compared",
             required=True,
         ),
@@ -233,7 +233,7 @@ LIMIT = Object(
             Choice("mode", ("hard", "soft")), "hard refuses what would pass the limit; soft only warns", default="hard"
         ),
         "warn_at": Field(
-            ListOf(Number("share", above=0, most=1, example="0.8"), example="[0.8]", unique=True),
+            ListOf(Number("share", above=0, most=1, places=6, example="0.8"), example="[0.8]", unique=True),
             "shares of the limit whose crossing is published on usage-alerts",
             default=[],
         ),

@@ -64,9 +64,11 @@ class FilterShape:
             return BROKEN
         before = len(report.faults)
         entries: dict[str, Entry] = {}
+        slips: set[str | None] = set()
         for name, entry, again in named(node, path, report):
             if name not in _FIELDS:
                 close = nearest(name, _FIELDS)
+                slips.add(close)
                 hint = f"did you mean {close}?" if close else f"write {_EXAMPLE}"
                 report.add(child(path, name), entry.key.line, f"is no field of a filter: {hint}")
             elif not again:
@@ -74,7 +76,7 @@ class FilterShape:
         combining = [name for name in _COMBINING if name in entries]
         made = self._combined(combining, entries, node, path, report) if combining else None
         if made is None and not combining:
-            made = self._comparison(entries, node, path, report)
+            made = self._comparison(entries, slips, node, path, report)
         return BROKEN if len(report.faults) > before or made is None else made
 
     def _combined(
@@ -103,15 +105,17 @@ class FilterShape:
         made = [self.read(item, child(path, index), report) for index, item in enumerate(node.items)]
         return tuple(each for each in made if each is not BROKEN)
 
-    def _comparison(self, entries: dict[str, Entry], node: Node, path: str, report: Report) -> Filter | None:
+    def _comparison(
+        self, entries: dict[str, Entry], slips: set[str | None], node: Node, path: str, report: Report
+    ) -> Filter | None:
         read: dict[str, Any] = {}
         for name, field in (("property", PROPERTY), ("op", OP)):
             if name in entries:
                 read[name] = field.shape.read(entries[name].value, child(path, name), report)
-            else:
+            elif name not in slips:  # else its misspelling has been told
                 report.add(child(path, name), node.line, f"is missing: a filter needs {field.help}")
         op = read.get("op", BROKEN)
-        if op is BROKEN:
+        if op is BROKEN or ("value" in slips and "value" not in entries):
             return None
         value = _value(op, entries.get("value"), node, path, report)
         if value is BROKEN or read.get("property", BROKEN) is BROKEN:

@@ -12,7 +12,7 @@ from schemas.reading.nodes import shorten
 from schemas.reading.records import Record
 from schemas.reading.scalars import decimals
 from schemas.reading.shapes import BROKEN, Report, nearest, one_of
-from schemas.totals import group_text
+from schemas.totals import group_text, plain
 
 MOST_SCALED = 2**53 - 1
 """A limit times ten to its decimals must stay a whole number that Redis' scripts hold exactly."""
@@ -165,18 +165,15 @@ def _scaled(entries: list[tuple[Record, Decimal]], report: Report) -> None:
     """All limits of a metric are compared at the decimals of the one that has most."""
     most = max(decimals(amount) for _, amount in entries)
     for record, amount in entries:
-        if amount * Decimal(10) ** most > MOST_SCALED:
-            places = f"with {most} decimal places" if most else "without decimal places"
-            record.fault(report, "limit", f"is too large for the gate: {places}, write at most {_most(most)}")
-
-
-def _most(places: int) -> str:
-    return format(Decimal(MOST_SCALED).scaleb(-places), "f")
+        greatest = Decimal(MOST_SCALED).scaleb(-most)
+        if amount > greatest:
+            why = f", since this metric's limits are compared to {plain(Decimal(1).scaleb(-most))}" if most else ""
+            record.fault(report, "limit", f"is too large for the gate: write at most {plain(greatest)}{why}")
 
 
 def _limit(record: Record) -> Limit:
     mode = record.get("mode", "hard")
-    shares = sorted({Decimal(share).normalize() for share in record.get("warn_at", ())} - {Decimal(1)})
+    shares = sorted({Decimal(plain(share)) for share in record.get("warn_at", ())} - {Decimal(1)})
     return Limit(
         metric=record.get("metric"),
         limit=Decimal(record.get("limit")),

@@ -76,15 +76,18 @@ class Object:
             )
             return BROKEN
         record = Record(path, node.line, {}, {})
+        slips: set[str | None] = set()
         for name, entry, again in named(node, path, report):
             field = self.fields.get(name)
             if field is None:
                 report.add(child(path, name), entry.key.line, self._unknown(name))
+                slips.add(nearest(name, self.fields))
                 continue
             if isinstance(entry.value, Value) and entry.value.value is None and entry.value.problem is None:
                 if not field.may_be_empty:
                     record.values.setdefault(name, BROKEN)
-                    report.add(child(path, name), entry.key.line, "is empty: write a value, or leave the field out")
+                    hint = f"{self.what} needs {field.help}" if field.required else "write a value, or leave it out"
+                    report.add(child(path, name), entry.key.line, f"is empty: {hint}")
                 continue
             value = field.shape.read(entry.value, child(path, name), report)
             if not again:
@@ -92,8 +95,9 @@ class Object:
                 record.nodes[name] = entry.value
         for name, field in self.fields.items():
             if field.required and name not in record.values:
-                report.add(child(path, name), record.line, f"is missing: {self.what} needs {field.help}")
                 record.values[name] = BROKEN
+                if name not in slips:  # else its misspelling has been told, and that is enough
+                    report.add(child(path, name), record.line, f"is missing: {self.what} needs {field.help}")
         return record
 
     def _unknown(self, name: str) -> str:
@@ -166,10 +170,13 @@ class MapOf:
     With `empty_values` nothing after a name means an object without fields.
     """
 
-    def __init__(self, key: KeyShape, value: Shape, *, example: str, empty_values: bool = False) -> None:
+    def __init__(
+        self, key: KeyShape, value: Shape, *, example: str, item: str = "a value", empty_values: bool = False
+    ) -> None:
         self.key = key
         self.value = value
         self.example = example
+        self.item = item
         self.empty_values = empty_values
 
     def read(self, node: Node, path: str, report: Report) -> Any:
@@ -202,7 +209,7 @@ class MapOf:
             if self.empty_values:
                 inner = nodes.Mapping(entry.key.line, [])
             else:
-                report.add(place, entry.key.line, f"is empty: write {self.example}")
+                report.add(place, entry.key.line, f"is empty: write {self.item}")
                 return BROKEN
         return self.value.read(inner, place, report)
 

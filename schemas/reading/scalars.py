@@ -32,6 +32,7 @@ class Number:
         least: int | None = None,
         above: int | None = None,
         most: int | None = None,
+        places: int | None = None,
         storable: bool = False,
         example: str = "10",
     ) -> None:
@@ -39,6 +40,7 @@ class Number:
         self.least = least
         self.above = above
         self.most = most
+        self.places = places
         self.storable = storable
         self.example = example
 
@@ -66,6 +68,8 @@ class Number:
             return f"is {shown}: write a {self.what} of {self.least} or more"
         if self.most is not None and value > self.most:
             return f"is {shown}: write a {self.what} of {self.most} or less"
+        if self.places is not None and decimals(value) > self.places:
+            return f"is {shown}: write at most {self.places} digits after the point"
         if self.storable and (not -_FIRST_REFUSED < value < _FIRST_REFUSED or decimals(value) > 30):
             return f"is {shown}: write a {self.what} below 10^36 with at most 30 digits after the point"
         return None
@@ -228,7 +232,8 @@ class MetricKey(KeyShape):
     def read_key(self, key: Value, path: str, report: Report) -> str | None:
         text = key.value if isinstance(key.value, str) else key.written
         if key.value is None or isinstance(key.value, bool) or text is None:
-            report.add(path, key.line, f"has the key {describe(key)}: write a name in quotes")
+            what = "an empty key" if key.value is None else f"the key {describe(key)}"
+            report.add(path, key.line, f"has {what}: write a name, in quotes where it is no word")
             return None
         if not re.match(_METRIC_KEY[:-1] + r"\Z", text):
             hint = "write letters, digits, _, - and . only, with a letter, digit or _ first"

@@ -55,12 +55,28 @@ def parse(text: str) -> Node:
         return _Composer(text).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = " ".join(part.strip() for part in (error.context, error.problem) if part)
-        raise TreeError(1 if mark is None else mark.line + 1, f"is not YAML: {_one_line(message)}") from None
+        raise TreeError(1 if mark is None else mark.line + 1, f"is not YAML: {_reason(error)}") from None
     except YAMLError as error:
         position = getattr(error, "position", None)
         line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
         raise TreeError(line, f"is not YAML: {_one_line(str(error))}") from None
+
+
+def _reason(error: MarkedYAMLError) -> str:
+    """The reader's own words, and for the slips that people make what to do."""
+    message = _one_line(" ".join(part.strip() for part in (error.context, error.problem) if part))
+    hint = next((hint for words, hint in _HINTS.items() if words in message), None)
+    return message if hint is None else f"{message}: {hint}"
+
+
+_HINTS = {
+    r"'\t'": "indent with spaces, not tabs",
+    "mapping values are not allowed": "indent it like its neighbours, and quote a text that holds a colon",
+    "unexpected end of stream": "close the quote",
+    "parsing a flow": "close the bracket, and put commas between",
+    "parsing a block": "indent it like its neighbours",
+    "cannot start any token": "write it in quotes",
+}
 
 
 def _one_line(message: str) -> str:
