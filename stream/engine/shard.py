@@ -266,11 +266,18 @@ class Shard:
             return end
         return min(end, self._committed) if (state.header.next_offset or 0) >= end else end
 
-    def publish_since(self, version: int | None) -> None:
-        """Publish again what changed after `version` (all, if None): Redis lost it."""
-        if self._state is not None:
-            self.state.publish_since(version)
-            self._dirty.set()
+    def publish_since(self, version: int | None) -> int | None:
+        """Publish again what changed after `version` (all, if None): Redis lost it.
+
+        Returns:
+            The version of the last commit taken: what was offered up to it was made without knowing of the loss.
+
+        """
+        if self._state is None:
+            return None
+        self.state.publish_since(version)
+        self._dirty.set()
+        return self.state.header.version
 
     def sweep(self, steps: int) -> None:
         """Spend a little on what expires."""

@@ -1,14 +1,11 @@
 """A worker process with the tiny state: python -m tests.integration.engine.tiny_worker BOOTSTRAP APP PARTITIONS."""
 
-import asyncio
 import logging
 import sys
 
-import uvloop
-from faust import Worker
-
 from agents import attach
 from stream.engine.app import App, Engine, Session
+from stream.engine.process import run
 from tests.integration.engine.tiny import NoPublisher, TinyState
 
 
@@ -29,11 +26,7 @@ def main(bootstrap: str, name: str, partitions: str) -> None:
     )
     app = App(engine)
     attach(app)
-    loop = uvloop.new_event_loop()
-    asyncio.set_event_loop(loop)
-    Worker(
-        app, loop=loop, quiet=True, loglevel=None, redirect_stdouts=False, override_logging=False
-    ).execute_from_commandline()
+    run(app)
 
 
 if __name__ == "__main__":
