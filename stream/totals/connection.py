@@ -42,7 +42,7 @@ async def faults(redis: Any) -> list[Fault]:
 
     """
     found: list[Fault] = []
-    for name, about in (await _info(redis)).items():
+    for name, about in (await servers(redis)).items():
         server = "valkey" if "valkey_version" in about else "redis"
         version = str(about.get("valkey_version") or about.get("redis_version"))
         numbers = re.match(r"(\d+)\.(\d+)", version)
@@ -85,8 +85,8 @@ async def erase_partition(redis: Any, app: str, number: int) -> int:
     return count + (int(await redis.unlink(*batch)) if batch else 0)
 
 
-async def _info(redis: Any) -> dict[str, dict[str, Any]]:
-    """Each primary's INFO by its address."""
+async def servers(redis: Any) -> dict[str, dict[str, Any]]:
+    """What INFO says, of each primary, by its address."""
     if hasattr(redis, "get_primaries"):
         await redis.initialize()
         answers: dict[str, dict[str, Any]] = {}
@@ -100,4 +100,4 @@ async def _info(redis: Any) -> dict[str, dict[str, Any]]:
     return {f"{options.get('host', 'redis')}:{options.get('port', about.get('tcp_port'))}": about}
 
 
-__all__ = ["Fault", "RedisClusterException", "RedisError", "connect", "erase", "erase_partition", "faults"]
+__all__ = ["Fault", "RedisClusterException", "RedisError", "connect", "erase", "erase_partition", "faults", "servers"]
