@@ -53,7 +53,7 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@if command -v promtool >/dev/null; then promtool check config --agent=false deploy/prometheus/prometheus.yml \
 		&& promtool test rules deploy/prometheus/tests/*.yml; \
