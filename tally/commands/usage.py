@@ -10,6 +10,7 @@ import msgspec
 from schemas.definitions import KINDS
 from schemas.totals import instant_us
 from stream.settings import Settings
+from stream.totals.reader import Seen
 from tally import store
 from tally.cli import Command, Instant, json_option
 from tally.config import settings
@@ -89,10 +90,10 @@ async def _find(
             return await _ask(found, metric, window, found.now_us)
         except click.ClickException as unanswered:
             click.echo(f"Gauges without an event in the present window are missing: {unanswered.message}", err=True)
-    return [msgspec.json.decode(msgspec.json.encode(row.to_json())) for row in found.rows(metric, window)]
+    return [msgspec.json.decode(msgspec.json.encode(row.to_json())) for row in store.rows(found, metric, window)]
 
 
-async def _ask(found: store.Found, metric: str | None, window: str | None, at_us: int) -> list[dict[str, Any]]:
+async def _ask(found: Seen, metric: str | None, window: str | None, at_us: int) -> list[dict[str, Any]]:
     """Ask the worker that owns the partition."""
     if found.status is None or not found.status.address:
         raise click.ClickException(
