@@ -204,7 +204,7 @@ class LogIndex:
         changes = self.changes.get((row.customer, row.metric, row.kind), [])
         changes = [one for one in changes if row.group in {OVERALL, one.reading.group}]
         end = row.window[1]
-        if end is not None:
+        if end is not None and not metric.get("proration"):
             changes = [one for one in changes if one.reading.us < end * SECOND]
         if row.window[0] is not None and metric["type"] != "gauge" and not metric.get("sliding"):
             changes = [one for one in changes if one.reading.us >= row.window[0] * SECOND]
@@ -222,7 +222,9 @@ class LogIndex:
             members.sort(key=lambda one: one.when)
             within = inside(members, row.window)
             line = timeline(metric, members) if members and metric["type"] == "gauge" else None
-            if not members or (line is None and not within):
+            end = row.window[1]
+            carried = line is not None and (end is None or members[0].us < end * SECOND)
+            if not within and not carried:
                 yield None
                 continue
             value = value_of(metric, members, line, row.window, days)
