@@ -1,6 +1,6 @@
 """The header row of a partition: the source position, the clock and what a takeover compares with the log."""
 
-from collections.abc import Iterable
+import zlib
 from typing import Any
 
 import msgspec
@@ -41,12 +41,18 @@ class Fingerprint(msgspec.Struct, frozen=True, array_like=True):
     timestamp_ms: int
     crc: int
 
+    @classmethod
+    def of(cls, record: Any) -> "Fingerprint":
+        """The fingerprint of a record of the source."""
+        return cls(record.offset, record.timestamp, zlib.crc32(record.value or b""))
+
 
 class Header(msgspec.Struct, kw_only=True):
     """The first row of every commit.
 
     `term` rises by one at each takeover, `number` with each commit of the term. `next_offset` is None until a first
-    block has been read. `clock_us` is the greatest record timestamp read, -1 before any. `revision` names the
+    block has been read. `clock_us` is the greatest record timestamp read, -1 before any; up to
+    `swept_us` of it, Redis has been told of every window that it should no longer show. `revision` names the
     definitions that wrote the commit, `partitions` the number of partitions that it counted with.
     """
 
@@ -56,6 +62,7 @@ class Header(msgspec.Struct, kw_only=True):
     next_offset: int | None = None
     fingerprint: Fingerprint | None = None
     clock_us: int = -1
+    swept_us: int = -1
     revision: str = ""
     partitions: int = 0
     counts: Counts = msgspec.field(default_factory=Counts)
@@ -88,8 +95,3 @@ def unpack(data: bytes) -> Header:
     if header.format != FORMAT:
         raise ValueError(f"the changelog has format {header.format}, this worker writes format {FORMAT}")
     return header
-
-
-def only_headers(records: Iterable[Any]) -> Iterable[Header]:
-    """The headers among changelog records, in the log's order."""
-    return (unpack(record.value) for record in records if record.key == KEY and record.value is not None)

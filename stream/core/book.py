@@ -1,0 +1,209 @@
+"""What a partition knows: its rows and tables, and the changelog records that hold them."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from stream.core import layout, wire
+from stream.core.calendar import calendar_for
+from stream.core.header import KEY as HEADER_KEY
+from stream.core.header import Header, unpack
+
+try:
+    from stream.core.ids import Ids
+except ImportError:  # A3
+    import numpy as np
+
+    class Ids:
+        def __init__(self):
+            self.d = {}
+
+        def known(self, h):
+            return np.array([h[i : i + 16] in self.d for i in range(0, len(h), 16)], bool)
+
+        def add(self, h, hour):
+            for i in range(0, len(h), 16):
+                self.d[h[i : i + 16]] = hour
+
+        def expire(self, before):
+            self.d = {k: v for k, v in self.d.items() if v >= before}
+
+        def __len__(self):
+            return len(self.d)
+
+
+from stream.core.layout import Layout
+from stream.core.plan import Plan
+from stream.core.rows import Series
+from stream.core.zone import Zone
+
+HOUR_US = 3_600_000_000
+IDS_EACH = 3_500
+"""Ids in one dedupe record, so that it stays below 64 KiB."""
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True):
+    """A reservation that a commit settled."""
+
+    customer: str
+    reservation: str
+
+
+class Book:
+    """The state of one partition and its tables; it decides nothing."""
+
+    def __init__(self, plan: Plan, number: int, count: int) -> None:
+        self.plan, self.number, self.count = plan, number, count
+        self.header = Header(partitions=count)
+        self.layouts: list[Layout] = []
+        self.zones: list[Zone] = []
+        self.special: dict[str, Zone] = {}  # customers with a calendar of their own
+        self.series: list[Series] = []
+        self.ids = Ids()
+        self.records: dict[bytes, bytes] = {}  # small tables to write with the next commit
+        self.gone: list[bytes] = []  # keys to write tombstones for
+        self.id_keys: deque[tuple[int, bytes]] = deque()  # (clock-hour, key) of the dedupe records, oldest first
+        self.clock_us = -1  # the clock by which windows close, see `Folding`
+
+    # -- tables
+
+    def open(self) -> None:
+        """Number what the plan needs: its zones and its shapes. After everything has been loaded."""
+        definitions = self.plan.definitions
+        self.default = self._zone(definitions.timezone, None)
+        for customer in definitions.customers:
+            zone = self._zone(definitions.timezone_of(customer), definitions.anchor_day_of(customer))
+            if zone is not self.default:
+                self.special[customer] = zone
+        for named in self.plan.named.values():
+            for shape in named.shapes:
+                self.series.append(Series(shape, self._layout(shape.layout), self, simulate=self.plan.rules.simulate))
+
+    def _zone(self, name: str, anchor: int | None) -> Zone:
+        for zone in self.zones:
+            if (zone.name, zone.anchor) == (name, anchor):
+                return zone
+        zone = Zone(len(self.zones), name, anchor, calendar_for(name, anchor))
+        self.zones.append(zone)
+        self.records[wire.ZONES] = msgspec.msgpack.encode([(each.name, each.anchor) for each in self.zones])
+        return zone
+
+    def _layout(self, wanted: Layout) -> int:
+        for number, known in enumerate(self.layouts):
+            if known == wanted:
+                return number
+        self.layouts.append(wanted)
+        number = len(self.layouts) - 1
+        self.records[wire.SHAPE + number.to_bytes(4, "big")] = wanted.pack()
+        return number
+
+    def zone_for(self, customer: str) -> Zone:
+        """The zone of a (canonical) customer's calendar."""
+        return self.special.get(customer, self.default)
+
+
+class Loader:
+    """Changelog records in log order, kept until the last one is there: a later value of a key wins."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.header = Header()
+        self.sections: list[tuple[int, list[bytes]]] = [(0, [])]
+
+    def take(self, records: Any) -> None:
+        """Take the next records (objects with `key` and `value`)."""
+        values = self.values
+        keys = self.sections[-1][1]
+        for record in records:
+            key, value = record.key, record.value
+            if value is None:
+                values.pop(key, None)
+                continue
+            if key == HEADER_KEY:
+                self.header = unpack(value)
+                keys = []
+                self.sections.append((self.header.version, keys))
+                continue
+            values[key] = value
+            keys.append(key)
+
+    def changed_since(self, version: int) -> Iterator[bytes]:
+        """Keys of records that may be younger than a version.
+
+        Compaction may have taken headers away: what stands between two of them is then of any version from the
+        first on, and before the second.
+        """
+        for at, (_, keys) in enumerate(self.sections):
+            last = self.sections[at + 1][0] - 1 if at + 1 < len(self.sections) else self.header.version
+            if last > version:
+                yield from keys
+
+    def whole(self) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) of every record, those that were cut put together."""
+        for key, value in self.values.items():
+            if key[:1] == wire.PIECE:
+                continue
+            number = wire.cut_into(value)
+            if number:
+                parts = [self.values[wire.PIECE + part.to_bytes(4, "big") + key] for part in range(number)]
+                yield key, b"".join(parts)
+            else:
+                yield key, value
+
+
+def load(book: Book, loader: Loader) -> None:
+    """Fill a book from the changelog, then open it. What nothing knows any more is noted to be deleted."""
+    book.header = loader.header
+    rows: list[tuple[bytes, bytes]] = []
+    shapes: dict[int, Layout] = {}
+    for key, value in loader.whole():
+        kind = key[:1]
+        if kind == wire.ZONES:
+            for name, anchor in msgspec.msgpack.decode(value):
+                book.zones.append(Zone(len(book.zones), name, anchor, calendar_for(name, anchor)))
+        elif kind == wire.SHAPE:
+            shapes[int.from_bytes(key[1:], "big")] = layout.unpack(value)
+        else:
+            rows.append((key, value))
+    book.layouts = [shapes[number] for number in sorted(shapes)]
+    book.open()
+    by_head = {series.head: series for series in book.series}
+    hours: list[tuple[int, bytes]] = []
+    for key, value in rows:
+        kind = key[:1]
+        if kind == wire.IDS:
+            hours.append((_load_ids(book, value), key))
+            continue
+        head, at = wire.part_of(key, 1)
+        series = by_head.get(head)
+        if series is None or kind not in {wire.ROW, wire.CLOSED}:
+            book.gone.append(key)
+        elif kind == wire.ROW:
+            series.load(key[at:], value)
+        else:
+            series.load_closed(key[at:], value)
+    book.id_keys.extend(sorted(hours))
+
+
+def _load_ids(book: Book, value: bytes) -> int:
+    hour, hashes, _ = unpack_ids(value)
+    book.ids.add(hashes, hour)
+    return hour
+
+
+def pack_ids(hour: int, hashes: bytes, settles: list[Settled]) -> bytes:
+    """A dedupe record: clock-hour (hours since the epoch), 16 bytes for each id, the reservations settled."""
+    return b"".join(
+        (b"\x01", hour.to_bytes(4, "big"), len(hashes).to_bytes(4, "big"), hashes, msgspec.msgpack.encode(settles))
+    )
+
+
+def unpack_ids(value: bytes) -> tuple[int, bytes, list[Settled]]:
+    """Clock-hour, hashes and settled reservations of a dedupe record."""
+    if value[0] != 1:
+        raise ValueError(f"a dedupe record of format {value[0]}, this worker knows 1")
+    size = int.from_bytes(value[5:9], "big")
+    settles = msgspec.msgpack.decode(value[9 + size :], type=list[Settled])
+    return int.from_bytes(value[1:5], "big"), value[9 : 9 + size], settles

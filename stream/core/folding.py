@@ -1,0 +1,358 @@
+"""The fold of a block: every record gets its verdict, every accepted event goes into its rows.
+
+The order of verdicts is fixed: decoded (`malformed`, `missing_field`, `bad_timestamp`, `too_large`), at home (else
+re-routed, and nothing more), known id (a duplicate, or a replacement), `too_old` and `in_future`, folded. The clock
+moves with each record, before its verdict. All of it depends on the log alone.
+
+A chunk of a block is decoded, hashed and looked up at once. The loop then folds what is plainly in order; whatever is
+not (an id known, a customer without a row, a time near a bound, a header) goes through `_one`, which decides it step by
+step.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Context, Inexact, InvalidOperation, Overflow, localcontext
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from schemas.rejections import BAD_TIMESTAMP, IN_FUTURE, TOO_OLD, Refusal
+from stream.core import outbox
+from stream.core.book import HOUR_US, Book, Settled
+from stream.core.commit import Out
+from stream.core.header import Fingerprint
+from stream.core.metrics.base import EXACT_DIGITS
+from stream.core.murmur2 import partition_of
+from stream.core.rows import Series
+from stream.core.timestamps import BadTimestamp
+
+CHUNK = 500
+"""Records decoded and looked up at once: enough to spread numpy's fixed cost, few enough to stay in the cache."""
+
+EXACT = Context(prec=EXACT_DIGITS, traps=[Inexact, InvalidOperation, Overflow])
+"""Sums of accepted numbers fit into 120 digits; Python's default would silently keep 28."""
+
+_MOST_HOMES = 1 << 16
+_digest = xxhash.xxh3_128_digest
+
+
+class Chunk:
+    """Records of one clock-hour with all that is known of them before the fold."""
+
+    __slots__ = ("clock_us", "clocks", "dropped", "events", "hashes", "hour", "known", "places", "records", "times")
+
+    def __init__(self, records: Sequence[Any], times: list[int], clock_us: int) -> None:
+        self.records, self.times, self.clock_us = records, times, clock_us
+        self.events: list[Any] = []
+        self.hashes: list[bytes] = []
+        self.known: list[bool] | None = None
+        self.places: dict[bytes, list[int]] | None = None  # only where an id comes twice
+        self.dropped: set[int] = set()
+        self.clocks: list[int] | None = None
+        self.hour = 0
+
+    def clock_at(self, i: int) -> int:
+        """The partition's clock with record i read, in microseconds."""
+        if self.clocks is None:
+            self.clocks = [max(self.clock_us, at * 1000) for at in itertools.accumulate(self.times, max)]
+        return self.clocks[i]
+
+    def came_before(self, i: int) -> bool:
+        """Whether an earlier record of the chunk with the same id was accepted."""
+        if self.places is None:
+            return False
+        return any(at < i and at not in self.dropped for at in self.places[self.hashes[i]])
+
+
+class Folding:
+    """Folds blocks into a book."""
+
+    def __init__(self, book: Book) -> None:
+        self.book, self.plan, self.rules = book, book.plan, book.plan.rules
+        self.outbox: list[Out] = []
+        self.settles: list[Settled] = []
+        self.new_ids: list[tuple[int, bytes]] = []  # (clock-hour, hashes)
+        self.moved = False
+        self._decode: Callable[[Sequence[Any]], list[Any]] = self.plan.decoder.block
+        self._aliases = self.plan.definitions.aliases
+        self._homes: dict[str, int] = {}
+        self._entries: dict[str, tuple[Any, ...]] = {}
+        self._all: dict[str, list[Series]] = {}
+        by_place = {series.shape.layout.place: series for series in book.series}
+        shortest = self.rules.max_age_us
+        for name, named in self.plan.named.items():
+            series = [by_place[shape.layout.place] for shape in named.shapes]
+            self._all[name] = series
+            for shape in named.shapes:
+                shortest = min(shortest, *(keep for keeps in shape.keeps for keep in keeps if keep is not None))
+            if series and not named.upsert:
+                first = series[0]
+                more = tuple(
+                    (each, each.rows, each.dirty, each.shape.apply, each.shape.at[0], each.shape.group)
+                    for each in series[1:]
+                )
+                self._entries[name] = (first, first.rows, first.dirty, first.shape.apply, first.shape.at[0], more)
+        self._shortest_us = shortest
+        """An event no older than this is late for no window, and not too old."""
+
+    # -- blocks
+
+    def fold(self, records: Sequence[Any], next_offset: int) -> None:
+        """Fold records of the partition's log; afterwards everything below `next_offset` is included."""
+        header = self.book.header
+        if records:
+            with localcontext(EXACT):
+                for at in range(0, len(records), CHUNK):
+                    for chunk in self._by_hour(records[at : at + CHUNK]):
+                        self._fold_chunk(chunk)
+            header.fingerprint = Fingerprint.of(records[-1])
+            self.moved = True
+        if header.next_offset != next_offset:
+            header.next_offset = next_offset
+            self.moved = True
+
+    def _by_hour(self, records: Sequence[Any]) -> Iterable[Chunk]:
+        """The records in chunks during which the clock stays within one hour: ids are stamped with it."""
+        times = [record.timestamp for record in records]
+        while times:
+            clock_us = self.book.header.clock_us
+            hour = clock_us // HOUR_US
+            cut = len(times)
+            if max(times) * 1000 // HOUR_US > hour:
+                clocks = [max(clock_us, at * 1000) // HOUR_US for at in itertools.accumulate(times, max)]
+                hour = clocks[0]
+                cut = next((i for i, each in enumerate(clocks) if each > hour), cut)
+            chunk = Chunk(records[:cut], times[:cut], clock_us)
+            chunk.hour = hour
+            yield chunk
+            records, times = records[cut:], times[cut:]
+
+    def _fold_chunk(self, chunk: Chunk) -> None:
+        book, header = self.book, self.book.header
+        if chunk.hour > header.clock_us // HOUR_US and not self.rules.simulate:
+            book.ids.expire((chunk.hour * HOUR_US - self.rules.max_age_us - self.rules.max_ahead_us) // HOUR_US)
+        book.clock_us = chunk.clock_us
+        header.clock_us = max(chunk.clock_us, max(chunk.times) * 1000)
+        odd = self._look_up(chunk)
+        self._loop(chunk, odd)
+        counts = header.counts
+        counts.read += len(chunk.records)
+        counts.counted += len(chunk.records) - len(chunk.dropped)
+        if len(chunk.dropped) < len(chunk.hashes):
+            new = chunk.hashes
+            if chunk.dropped:
+                new = [each for i, each in enumerate(new) if i not in chunk.dropped]
+            hashes = b"".join(new)
+            book.ids.add(hashes, chunk.hour)
+            self.new_ids.append((chunk.hour, hashes))
+
+    def _look_up(self, chunk: Chunk) -> list[bool] | None:
+        """Decode, name and hash a chunk; the answer says which of it must be looked at one by one."""
+        records = chunk.records
+        events = chunk.events = self._decode(records)
+        odd: list[bool] | None = None
+        headed = [i for i, record in enumerate(records) if record.headers]
+        if self._aliases:
+            aliases = self._aliases
+            for event in events:
+                if event.__class__ is not Refusal and event.customer_id in aliases:
+                    event.customer_id = aliases[event.customer_id]
+        for i in headed:
+            for name, text in records[i].headers:
+                if name.startswith("tally-"):
+                    odd = odd or [False] * len(events)
+                    odd[i] = True
+                    if name == outbox.CANONICAL and events[i].__class__ is not Refusal:
+                        events[i].customer_id = text.decode()
+        try:
+            hashes = [_digest(f"{event.customer_id}\n{event.id}".encode()) for event in events]
+        except AttributeError:
+            hashes = []
+            odd = odd or [False] * len(events)
+            for i, event in enumerate(events):
+                if event.__class__ is Refusal:
+                    odd[i] = True
+                    hashes.append(bytes(16))
+                else:
+                    hashes.append(_digest(f"{event.customer_id}\n{event.id}".encode()))
+        chunk.hashes = hashes
+        known = self.book.ids.known(b"".join(hashes))
+        if np.any(known):
+            chunk.known = known.tolist()
+            odd = [a or b for a, b in zip(odd, chunk.known, strict=True)] if odd else chunk.known
+        if len(set(hashes)) < len(hashes):
+            places: dict[bytes, list[int]] = {}
+            for i, each in enumerate(hashes):
+                places.setdefault(each, []).append(i)
+            chunk.places = places
+            odd = list(odd) if odd else [False] * len(events)
+            for same in places.values():
+                for i in same[1:]:
+                    odd[i] = True
+        return odd
+
+    def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
+        entries, one, clock_us = self._entries, self._one, chunk.clock_us
+        newest = self.book.header.clock_us
+        least, most = newest - self._shortest_us, min(chunk.times) * 1000 + self.rules.max_ahead_us
+        bad: list[str] = []
+        for i, event in enumerate(chunk.events):
+            if odd is not None and odd[i]:
+                one(chunk, i)
+                continue
+            entry = entries.get(event.event_name)
+            if entry is None:
+                one(chunk, i)
+                continue
+            series, rows, dirty, apply, finest, more = entry
+            customer = event.customer_id
+            row = rows.get(customer)
+            if row is None:
+                one(chunk, i)
+                continue
+            if row.__class__ is bytes:
+                row = rows[customer] = series.thawed(customer, row)
+            try:
+                w = row.zone.calendar[event.timestamp]
+            except BadTimestamp:
+                one(chunk, i)
+                continue
+            us = w[0]
+            if not least <= us <= most:
+                one(chunk, i)
+                continue
+            p = event.properties
+            if not row.dirty:
+                row.dirty = True
+                dirty.append(row)
+            if row.s0 == w[finest]:
+                apply(row, p, us, bad)
+            else:
+                series.elsewhere(row, p, w, bad, clock_us)
+            for each, groups, changed, fold, first, group in more:
+                key = group(p)
+                if key is None:
+                    continue
+                mine = groups.get(customer)
+                if mine is None:
+                    mine = groups[customer] = {}
+                row = mine.get(key)
+                if row is None:
+                    row = mine[key] = each.shape.new(self.book.zone_for(customer), (customer, key), w)
+                elif row.__class__ is bytes:
+                    row = mine[key] = each.thawed((customer, key), row)
+                if not row.dirty:
+                    row.dirty = True
+                    changed.append(row)
+                if row.s0 == w[first]:
+                    fold(row, p, us, bad)
+                else:
+                    each.elsewhere(row, p, w, bad, clock_us)
+            if bad:
+                self._partial(chunk.records[i], bad)
+                bad.clear()
+            if event.reservation is not None:
+                self.settles.append(Settled(customer, event.reservation))
+
+    # -- one event, step by step
+
+    def _one(self, chunk: Chunk, i: int) -> None:
+        record, event = chunk.records[i], chunk.events[i]
+        headers = dict(record.headers) if record.headers else {}
+        app = headers.get(outbox.APP)
+        counts = self.book.header.counts
+        if app is not None and app != self.rules.app.encode():
+            counts.skipped += 1
+            chunk.dropped.add(i)
+            return
+        if event.__class__ is Refusal:
+            self._reject(chunk, i, event)
+            return
+        customer = event.customer_id
+        here = app is not None or self._home(customer) == self.book.number
+        zone = self.book.zone_for(customer)
+        try:
+            w = zone.calendar[event.timestamp]
+        except BadTimestamp as error:
+            self._reject(chunk, i, Refusal(BAD_TIMESTAMP, str(error)))
+            if here:
+                self._settle(event)
+            return
+        if not here:
+            counts.rerouted += 1
+            chunk.dropped.add(i)
+            self.outbox.append(outbox.rerouted(record, self.rules.app, customer, self._home(customer)))
+            return
+        self._settle(event)
+        if (chunk.known is not None and chunk.known[i]) or chunk.came_before(i):
+            counts.duplicate += 1
+            chunk.dropped.add(i)
+            return
+        clock_us = chunk.clock_at(i)
+        refusal = self._untimely(w[0], clock_us, int(headers.get(outbox.FIRST_TIMESTAMP, record.timestamp)) * 1000)
+        if refusal is not None:
+            self._reject(chunk, i, refusal)
+            return
+        bad: list[str] = []
+        self._count(event, w, clock_us, bad)
+        if bad:
+            self._partial(record, bad)
+
+    def _untimely(self, us: int, clock_us: int, stamped_us: int) -> Refusal | None:
+        if self.rules.simulate:
+            return None
+        if us < clock_us - self.rules.max_age_us:
+            return Refusal(TOO_OLD, f"The event is {(clock_us - us) / 1e6:.6f} s older than the partition's clock.")
+        if us > stamped_us + self.rules.max_ahead_us:
+            return Refusal(IN_FUTURE, f"The event lies {(us - stamped_us) / 1e6:.6f} s after its Kafka timestamp.")
+        return None
+
+    def _count(self, event: Any, w: tuple[int, ...], clock_us: int, bad: list[str]) -> None:
+        """Fold an accepted event, making the rows that are missing and looking at each window's lateness."""
+        customer, p = event.customer_id, event.properties
+        for series in self._all.get(event.event_name, ()):
+            key: Any = customer
+            rows: dict[Any, Any] = series.rows
+            at = customer
+            if series.grouped:
+                at = series.shape.group(p) if series.shape.group is not None else None
+                if at is None:
+                    continue
+                key, rows = (customer, at), rows.setdefault(customer, {})
+            row = rows.get(at)
+            if row is None:
+                row = rows[at] = series.shape.new(self.book.zone_for(customer), key, w)
+            elif row.__class__ is bytes:
+                row = rows[at] = series.thawed(key, row)
+            if not row.dirty:
+                row.dirty = True
+                series.dirty.append(row)
+            late = series.carefully(row, p, w, bad, clock_us, self.book.clock_us)
+            if not series.grouped:
+                self.book.header.counts.late += late
+
+    def _home(self, customer: str) -> int:
+        if self.book.count == 1:
+            return self.book.number
+        home = self._homes.get(customer)
+        if home is None:
+            if len(self._homes) >= _MOST_HOMES:
+                self._homes.clear()
+            home = self._homes[customer] = partition_of(customer.encode(), self.book.count)
+        return home
+
+    # -- what else leaves
+
+    def _settle(self, event: Any) -> None:
+        if event.reservation is not None:
+            self.settles.append(Settled(event.customer_id, event.reservation))
+
+    def _reject(self, chunk: Chunk, i: int, refusal: Refusal) -> None:
+        self.book.header.counts.rejected += 1
+        chunk.dropped.add(i)
+        self.outbox.append(outbox.rejected(chunk.records[i], refusal))
+
+    def _partial(self, record: Any, bad: list[str]) -> None:
+        self.book.header.counts.partial += 1
+        self.outbox.append(outbox.partial(record, list(dict.fromkeys(bad))))

@@ -1,0 +1,90 @@
+"""Records for other topics: entries on `usage-rejected`, and events sent on to the partition they belong to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from schemas.rejections import (
+    BAD_VALUE,
+    HEADER_DETAIL,
+    HEADER_KIND,
+    HEADER_METRICS,
+    HEADER_OFFSET,
+    HEADER_PARTITION,
+    HEADER_REASON,
+    HEADER_TOPIC,
+    KEPT_BYTES,
+    KIND_PARTIAL,
+    KIND_REJECTED,
+    TOO_LARGE,
+    Refusal,
+)
+from stream.core.commit import Out
+
+APP, CANONICAL, ORIGIN, FIRST_TIMESTAMP = "tally-app", "tally-canonical", "tally-origin", "tally-first-timestamp"
+"""Headers of an event that was re-routed: the app that did it, the customer, `topic/partition/offset`, and ms."""
+
+REPLAY = "tally-replay"
+"""Header of a mended event that is sent again: `topic/partition/offset` of its entry on `usage-rejected`.
+
+With `tally-metrics` (keys, separated by commas) it folds only into those, once for each entry and metric.
+"""
+
+_OURS = {
+    HEADER_KIND,
+    HEADER_REASON,
+    HEADER_DETAIL,
+    HEADER_METRICS,
+    HEADER_TOPIC,
+    HEADER_PARTITION,
+    HEADER_OFFSET,
+    APP,
+    CANONICAL,
+    ORIGIN,
+    FIRST_TIMESTAMP,
+    REPLAY,
+}
+
+
+def rejected(record: Any, refusal: Refusal) -> Out:
+    """The entry of a record that is not accepted: its bytes, and why."""
+    value = record.value
+    if refusal.reason == TOO_LARGE and value is not None:
+        value = value[:KEPT_BYTES]
+    return _entry(record, value, KIND_REJECTED, refusal.reason, refusal.sentence, ())
+
+
+def partial(record: Any, metrics: Sequence[str]) -> Out:
+    """The entry of an event that counts, but whose value some metrics cannot use."""
+    which = ", ".join(metrics)
+    return _entry(record, record.value, KIND_PARTIAL, BAD_VALUE, f"No usable number for: {which}.", metrics)
+
+
+def _entry(record: Any, value: bytes | None, kind: str, reason: str, detail: str, metrics: Sequence[str]) -> Out:
+    headers = [(name, text) for name, text in record.headers if name not in _OURS]
+    topic, partition, offset = origin_of(record)
+    headers += [(HEADER_KIND, kind.encode()), (HEADER_REASON, reason.encode()), (HEADER_DETAIL, detail.encode())]
+    if metrics:
+        headers.append((HEADER_METRICS, ",".join(metrics).encode()))
+    headers += [(HEADER_TOPIC, topic), (HEADER_PARTITION, partition), (HEADER_OFFSET, offset)]
+    return Out("rejected", record.key, value, headers, None, None)
+
+
+def origin_of(record: Any) -> tuple[bytes, bytes, bytes]:
+    """Topic, partition and offset where a producer's record stood, before any re-routing."""
+    for name, text in record.headers:
+        if name == ORIGIN and text is not None:
+            topic, partition, offset = bytes(text).rsplit(b"/", 2)
+            return topic, partition, offset
+    return record.topic.encode(), b"%d" % record.partition, b"%d" % record.offset
+
+
+def rerouted(record: Any, app: str, customer: str, home: int) -> Out:
+    """The record, sent on to its customer's home partition."""
+    headers = [(name, text) for name, text in record.headers if name not in {APP, CANONICAL, ORIGIN, FIRST_TIMESTAMP}]
+    headers += [
+        (APP, app.encode()),
+        (CANONICAL, customer.encode()),
+        (ORIGIN, b"/".join((record.topic.encode(), b"%d" % record.partition, b"%d" % record.offset))),
+        (FIRST_TIMESTAMP, b"%d" % record.timestamp),
+    ]
+    return Out("events", customer.encode(), record.value, headers, home, record.timestamp)

@@ -1,0 +1,245 @@
+"""One partition: a pure state machine from the log's records to commits. No clock, no input or output.
+
+The engine's order of calls: `restore` with the changelog's records, `restored`, `begin_term`; then `fold` with blocks
+and `take` between two of them, as it likes. A partition whose commit failed is thrown away, never folded on again.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import localcontext
+from typing import Any
+
+from schemas.totals import Total
+from stream.core import book as books
+from stream.core import header as headers
+from stream.core import wire
+from stream.core.book import HOUR_US, IDS_EACH, Book, Loader, Settled
+from stream.core.commit import Commit, Publication
+from stream.core.folding import EXACT, Folding
+from stream.core.header import Header
+from stream.core.plan import Plan
+from stream.core.publishing import Marks
+from stream.core.reading import totals
+from stream.core.rows import Series
+from stream.core.sweeping import Sweep
+
+
+class Partition:
+    """The rows, ids and position of one partition of the source topic."""
+
+    def __init__(self, plan: Plan, number: int, count: int, published: int | None = None) -> None:
+        """Partition `number` of `count`. `published` is the version that Redis holds, None where it holds none."""
+        self.plan, self.number, self.count = plan, number, count
+        self._published = published
+        self._loader: Loader | None = Loader()
+        self._book = Book(plan, number, count)
+        self._marks = Marks()
+        self._changed_definitions = False
+
+    @property
+    def header(self) -> Header:
+        """Term, number, position, clock and counts of the last commit and of what was folded since."""
+        return self._book.header
+
+    # -- taking over
+
+    def restore(self, records: Iterable[Any]) -> None:
+        """Take changelog records, in the log's order; a later value of a key wins."""
+        assert self._loader is not None, "restore comes before restored"
+        self._loader.take(records)
+
+    def restored(self) -> None:
+        """All records are there: make them the state, and mark whom Redis has to be told about."""
+        loader, self._loader = self._loader, None
+        assert loader is not None, "restored comes once"
+        book = self._book
+        books.load(book, loader)
+        self._changed_definitions = book.header.revision not in {"", self.plan.revision}
+        book.header.revision, book.header.partitions = self.plan.revision, self.count
+        self._folding = Folding(book)
+        self._sweep = Sweep(book, self._marks)
+        version = book.header.version
+        for key, value in loader.values.items():
+            if key[:1] == wire.IDS:
+                hour, _, settles = books.unpack_ids(value)
+                self._marks.settled(int.from_bytes(key[1:9], "big"), hour * HOUR_US, settles)
+        self._marks.restart(version)
+        published = self._published
+        if version == 0 or published == version and not self._changed_definitions:
+            return
+        if published is None or self._changed_definitions:
+            self._marks.mark(self._customers(), published)
+        else:
+            self._marks.mark(self._customers_of(loader.changed_since(published)), published)
+
+    def begin_term(self) -> None:
+        """A takeover: the term rises, and the next `take` yields a commit, if only with a header."""
+        header = self._book.header
+        header.term, header.number = header.term + 1, 0
+        self._folding.moved = True
+
+    # -- work
+
+    def fold(self, records: Sequence[Any], next_offset: int) -> None:
+        """Fold a block: records of the source in order, all that the log delivers below `next_offset`."""
+        self._folding.fold(records, next_offset)
+
+    def take(self, most: int = 2000) -> Commit | None:
+        """Everything that changed since the last call, encoded and rendered; None where nothing did.
+
+        Up to `most` of the customers that are marked for publication go with it.
+
+        1. The header's number rises. 2. Rows, packs and small tables are encoded, 3. new ids and settled
+        reservations, 4. tombstones. 5. What Redis is to show is rendered.
+        """
+        book, folding, marks = self._book, self._folding, self._marks
+        dirty = [(series, series.dirty[:]) for series in book.series]
+        work = (
+            folding.moved
+            or marks.marked
+            or book.gone
+            or book.records
+            or folding.outbox
+            or any(rows or series.closed.dirty for series, rows in dirty)
+        )
+        if not work:
+            return None
+        with localcontext(EXACT):
+            return self._taken(dirty, most)
+
+    def _taken(self, dirty: list[tuple[Series, list[Any]]], most: int) -> Commit:
+        book, folding, header = self._book, self._folding, self._book.header
+        header.number += 1
+        version = header.version
+        rows: list[tuple[bytes, bytes | None]] = [(headers.KEY, header.pack())]
+        for key, value in book.records.items():
+            rows += wire.pieces(key, value)
+        for series, changed in dirty:
+            for key, value in series.encoded(changed):
+                if len(value) <= wire.MOST_BYTES:
+                    rows.append((key, value))
+                else:
+                    rows += wire.pieces(key, value)
+        rows += self._id_records(version)
+        rows += [(key, None) for key in book.gone]
+        publications = self._publications(dirty, version, most)
+        outbox, folding.outbox = folding.outbox, []
+        book.records.clear()
+        book.gone.clear()
+        folding.moved = False
+        for series, changed in dirty:
+            for row in changed:
+                row.dirty = False
+            series.dirty.clear()
+        assert header.next_offset is not None or not header.counts.read
+        return Commit(version, header.next_offset or 0, rows, outbox, publications, not self._marks.marked)
+
+    def _id_records(self, version: int) -> Iterator[tuple[bytes, bytes]]:
+        folding, book = self._folding, self._book
+        by_hour: dict[int, list[bytes]] = {}
+        for hour, hashes in folding.new_ids:
+            by_hour.setdefault(hour, []).append(hashes)
+        settles = folding.settles
+        if settles and not by_hour:
+            by_hour[book.header.clock_us // HOUR_US] = []
+        part = 0
+        for hour, several in by_hour.items():
+            hashes = b"".join(several)
+            for at in range(0, max(len(hashes), 1), 16 * IDS_EACH):
+                key = b"".join((wire.IDS, version.to_bytes(8, "big"), part.to_bytes(2, "big")))
+                yield from wire.pieces(key, books.pack_ids(hour, hashes[at : at + 16 * IDS_EACH], settles))
+                book.id_keys.append((hour, key))
+                settles, part = [], part + 1
+        folding.new_ids = []
+
+    # -- what Redis shows
+
+    def _publications(self, dirty: list[tuple[Series, list[Any]]], version: int, most: int) -> list[Publication]:
+        fields: dict[str, dict[str, str | None]] = {}
+        clock_us = self._book.header.clock_us
+        for series, rows in dirty:
+            for customer, texts in series.rendered(rows, clock_us):
+                known = fields.get(customer)
+                if known is None:
+                    fields[customer] = texts
+                else:
+                    known.update(texts)
+        settles: dict[str, list[str]] = {}
+        for customer, reservation in _pairs(self._folding.settles):
+            settles.setdefault(customer, []).append(reservation)
+            fields.setdefault(customer, {})
+        marks = self._marks
+        marks.settled(version, clock_us, self._folding.settles)
+        self._folding.settles = []
+        whole: list[str] = []
+        for customer in marks.marked:
+            if len(whole) == most:
+                break
+            whole.append(customer)
+        out = [
+            Publication(customer, texts, settles.get(customer, []), False)
+            for customer, texts in fields.items()
+            if customer not in marks.marked
+        ]
+        for customer in [*whole, *(each for each in fields if each in marks.marked and each not in set(whole))]:
+            waiting = marks.marked.pop(customer)
+            waiting += [each for each in settles.get(customer, ()) if each not in waiting]
+            out.append(Publication(customer, self._all_fields(customer), waiting, True))
+        marks.changed(version, [each.customer for each in out])
+        return out
+
+    def _all_fields(self, customer: str) -> dict[str, str | None]:
+        fields: dict[str, str | None] = {}
+        for series in self._book.series:
+            for _, texts in series.rendered(list(series.of(customer)), self._book.header.clock_us):
+                fields.update({name: text for name, text in texts.items() if text is not None})
+        return fields
+
+    def publish_since(self, version: int | None) -> None:
+        """Mark every customer that changed after a version (None: all), with what was settled since."""
+        changed = self._marks.since(version)
+        self._marks.mark(self._customers() if changed is None else changed, version)
+        self._folding.moved = True
+
+    def _customers(self) -> Iterable[str]:
+        return dict.fromkeys(customer for series in self._book.series for customer in series.rows)
+
+    def _customers_of(self, keys: Iterable[bytes]) -> Iterable[str]:
+        by_head = {series.head: series for series in self._book.series}
+        out: dict[str, None] = {}
+        for key in keys:
+            if key[:1] == wire.ROW:
+                head, at = wire.part_of(key, 1)
+                series = by_head.get(head)
+                if series is not None:
+                    rest = key[at:]
+                    out[wire.part_of(rest, 0)[0].decode() if series.grouped else rest.decode()] = None
+        return out
+
+    # -- reading
+
+    def usage(
+        self, customer: str, metric: str | None = None, window: str | None = None, at_us: int | None = None
+    ) -> list[Total]:
+        """The customer's totals whose windows hold an instant (the partition's clock where none is given).
+
+        Closed windows are there for as long as they are kept. The customer may be given by an alias.
+        """
+        with localcontext(EXACT):
+            rows = totals(self._book, self.plan.definitions.canonical(customer), at_us)
+            return sorted(
+                (row for row in rows if metric in {None, row.metric} and window in {None, row.window}), key=Total.order
+            )
+
+    # -- in the background
+
+    def sweep(self, steps: int = 2000) -> None:
+        """A bounded piece of background work: what expired goes, and what Redis should no longer show.
+
+        To be called now and then, also when no events come; what it finds is in the next `take`.
+        """
+        with localcontext(EXACT):
+            self._sweep.step(steps)
+
+
+def _pairs(settles: list[Settled]) -> Iterator[tuple[str, str]]:
+    return ((each.customer, each.reservation) for each in settles)

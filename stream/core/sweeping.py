@@ -1,0 +1,112 @@
+"""Bounded background work: expiry of ids, packs and rows, and of what Redis shows beyond the last ended window."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from stream.core import wire
+from stream.core.book import HOUR_US, Book
+from stream.core.metrics.base import kept
+from stream.core.publishing import Marks
+from stream.core.rows import Series
+
+
+class Sweep:
+    """Walks over a book, some rows at a step, again and again."""
+
+    def __init__(self, book: Book, marks: Marks) -> None:
+        self._book, self._marks = book, marks
+        self._walk: Iterator[None] = iter(())
+
+    def step(self, steps: int) -> None:
+        """Look at up to `steps` rows or packs."""
+        if self._book.plan.rules.simulate:
+            return
+        self._ids()
+        for _ in range(steps):
+            try:
+                next(self._walk)
+            except StopIteration:
+                self._walk = self._round()
+                return
+
+    def _ids(self) -> None:
+        """Forget the dedupe records of hours past; the ids themselves go as the clock's hour turns."""
+        book = self._book
+        rules = book.plan.rules
+        before = (book.header.clock_us - rules.max_age_us - rules.max_ahead_us) // HOUR_US
+        book.ids.expire(before)
+        while book.id_keys and book.id_keys[0][0] < before:
+            book.gone.append(book.id_keys.popleft()[1])
+
+    def _round(self) -> Iterator[None]:
+        header = self._book.header
+        began_us = header.clock_us
+        for series in self._book.series:
+            for bucket, rest in series.closed.over(header.clock_us, series.keeps):
+                series.closed.drop(bucket, rest)
+                self._book.gone.append(series.closed_key(bucket, rest))
+                yield
+            for customer in list(series.rows):
+                for group in list(series.rows.get(customer, ())) if series.grouped else [None]:
+                    self._row(series, customer, group)
+                    yield
+        header.swept_us = began_us
+
+    def _row(self, series: Series, customer: str, group: Any) -> None:
+        rows: Any = series.rows if group is None else series.rows.get(customer, {})
+        at, key = (customer, customer) if group is None else (group, (customer, group))
+        row = rows.get(at)
+        if row is None:
+            return
+        known = None
+        if row.__class__ is bytes:
+            if self._at_rest(series, customer, row):
+                return
+            row = rows[at] = series.thawed(key, row)
+        elif row.dirty:
+            row.idle = False
+            return
+        else:
+            known = row.floors
+        header = self._book.header
+        floors = series.floors(row.zone, header.clock_us)
+        if known is None:
+            known = series.floors_at(row.zone, header.swept_us)
+        if known is not floors and self._shows_less(series, row, known, floors):
+            self._marks.mark([customer], header.version)
+            row.tails = None
+        row.floors = floors
+        if self._over(series, row, header.clock_us):
+            series.drop(key)
+            self._book.gone.append(series.prefix + series.rest(key))
+            self._marks.mark([customer], header.version)
+        elif row.idle:
+            rows[at] = wire.encode(series.shape.pack(row, series.number))
+        else:
+            row.idle = True
+
+    def _at_rest(self, series: Series, customer: str, data: bytes) -> bool:
+        """Whether there is nothing to do about a row that lies encoded: all it shows, Redis may show."""
+        values = wire.decode(data)
+        zone = self._book.zone_for(customer)
+        if values[0] != series.number or values[1] != zone.number or values[-1]:
+            return False
+        floors = series.floors(zone, self._book.header.clock_us)
+        return all(values[at] >= floor for at, floor in zip(series.shape.starts, floors, strict=True))
+
+    @staticmethod
+    def _shows_less(series: Series, row: Any, known: tuple[int, ...], floors: tuple[int, ...]) -> bool:
+        """Whether a window that may be in Redis has gone past the last ended one."""
+        windows = [(n, getattr(row, f"s{n}")) for n in range(len(series.shape.kinds))]
+        windows += [(cell.n, getattr(cell, f"s{cell.n}")) for cell in row.older or ()]
+        return any(known[n] <= start < floors[n] for n, start in windows)
+
+    @staticmethod
+    def _over(series: Series, row: Any, clock_us: int) -> bool:
+        """Whether none of a row's windows is kept any more."""
+        shape, end_of = series.shape, row.zone.calendar.end
+        for n, kind in enumerate(shape.numbers):
+            end = end_of(kind, getattr(row, f"s{n}"))
+            if any(kept(end, keep[kind], clock_us) for keep in shape.keeps):
+                return False
+        return True
