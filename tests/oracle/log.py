@@ -71,6 +71,19 @@ class Change(NamedTuple):
 
 
 @dataclass
+class Series:
+    """The changes of one row, and its value after the first so many of them, where that was asked for."""
+
+    row: Row
+    changes: list[Change]
+    offsets: list[int] = field(init=False)
+    values: dict[int, tuple[str, int] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.offsets = [change.offset for change in self.changes]
+
+
+@dataclass
 class Remembered:
     """An accepted event: when its id is forgotten, and in which (metric, kind) it counts."""
 
@@ -96,7 +109,7 @@ class LogIndex:
         self.changes: dict[tuple[str, str, str], list[Change]] = {}
         """By (customer, metric, kind), in the order of the log."""
         self.ids: dict[tuple[str, tuple[str, ...]], Remembered] = {}
-        self._series: dict[Row, tuple[list[int], list[tuple[str, int] | None]]] = {}
+        self._series: dict[Row, Series] = {}
         for record in records:
             verdict = self._take(record)
             self.verdicts[record.offset] = verdict
@@ -184,19 +197,21 @@ class LogIndex:
         """
         window = self.rules.calendar(customer).window(kind, 0 if start is None else start)
         assert window[0] == start, (kind, start, window)
-        offsets, values = self._series_of(Row(customer, metric, group, kind, window))
-        place = bisect_left(offsets, position)
-        return values[place - 1] if place else None
+        series = self._series_of(Row(customer, metric, group, kind, window))
+        place = bisect_left(series.offsets, position)
+        if place not in series.values:
+            series.values[place] = self._evaluate(series, place)
+        return series.values[place]
 
-    def _series_of(self, row: Row) -> tuple[list[int], list[tuple[str, int] | None]]:
-        """The offsets at which a row changed, and what it was from each on; made when first asked for."""
+    def _series_of(self, row: Row) -> Series:
+        """The changes of a row, kept after it was first asked for."""
         known = self._series.get(row)
         if known is None:
             metric = self.rules.metrics[row.metric]
-            changes = self._changes_of(row, metric)
-            maker = running if simple(metric, changes) else self._each
-            values = list(maker(metric, changes, row))
-            known = self._series[row] = ([change.offset for change in changes], values)
+            known = Series(row, self._changes_of(row, metric))
+            if simple(metric, known.changes):
+                known.values.update(enumerate(running(metric, known.changes), start=1))
+            self._series[row] = known
         return known
 
     def _changes_of(self, row: Row, metric: dict[str, Any]) -> list[Change]:
@@ -210,25 +225,23 @@ class LogIndex:
             changes = [one for one in changes if one.reading.us >= row.window[0] * SECOND]
         return changes
 
-    def _each(self, metric: dict[str, Any], changes: Sequence[Change], row: Row) -> Iterator[tuple[str, int] | None]:
-        """The row after each change, evaluated anew."""
-        days = self.rules.calendar(row.customer)
+    def _evaluate(self, series: Series, place: int) -> tuple[str, int] | None:
+        """The row after the first so many of its changes, evaluated from nothing."""
+        row, metric = series.row, self.rules.metrics[series.row.metric]
         members: list[Reading] = []
-        for change in changes:
+        for change in series.changes[:place]:
             if change.sign > 0:
                 members.append(change.reading)
             else:
                 members.remove(change.reading)
-            members.sort(key=lambda one: one.when)
-            within = inside(members, row.window)
-            line = timeline(metric, members) if members and metric["type"] == "gauge" else None
-            end = row.window[1]
-            carried = line is not None and (end is None or members[0].us < end * SECOND)
-            if not within and not carried:
-                yield None
-                continue
-            value = value_of(metric, members, line, row.window, days)
-            yield shown(metric, value, len(within))
+        members.sort(key=lambda one: one.when)
+        within, end = inside(members, row.window), row.window[1]
+        line = timeline(metric, members) if members and metric["type"] == "gauge" else None
+        carried = line is not None and (end is None or members[0].us < end * SECOND)
+        if not within and not carried:
+            return None
+        days = self.rules.calendar(row.customer)
+        return shown(metric, value_of(metric, members, line, row.window, days), len(within))
 
 
 def simple(metric: dict[str, Any], changes: Sequence[Change]) -> bool:
@@ -236,7 +249,7 @@ def simple(metric: dict[str, Any], changes: Sequence[Change]) -> bool:
     return metric["type"] == "counter" and all(change.sign > 0 for change in changes)
 
 
-def running(metric: dict[str, Any], changes: Sequence[Change], _: Row) -> Iterator[tuple[str, int]]:
+def running(metric: dict[str, Any], changes: Sequence[Change]) -> Iterator[tuple[str, int]]:
     """A counter's row after each change, without starting anew each time."""
     total, least, most, latest = Fraction(0), None, None, None
     seen = set()
