@@ -99,7 +99,7 @@ def _kind(record: Record, metric: Known, report: Report) -> None:
 
 
 def _window(record: Record, metric: Known, window: str | None, report: Report) -> None:
-    if record.broken("window"):
+    if record.broken("window") or (window is None and not record.lacks("window")):
         return
     if metric.type == "rate":
         if metric.granularity is None:

@@ -65,14 +65,15 @@ def make_metric(key: str, record: Record, types: Mapping[str, PlugIn], report: R
     metric = _resolved(key, record, kind, windows)
     if kind in types:
         for field, sentence in types[kind].faults(metric):
-            record.fault(report, field, sentence)
+            if field not in record.slips:
+                record.fault(report, field, sentence)
     return metric if len(report.faults) == before else BROKEN
 
 
 def _property(record: Record, report: Report) -> None:
     """Every aggregation but `count` reads a property."""
     aggregation = record.get("aggregation")
-    if aggregation not in {None, "count"} and not record.has("property"):
+    if aggregation not in {None, "count"} and record.lacks("property"):
         record.fault(report, "property", f"is missing: `{aggregation}` needs the property whose value it reads")
 
 
@@ -85,7 +86,7 @@ def _rate(record: Record, report: Report) -> None:
 def _gauge(record: Record, report: Report) -> None:
     aggregation = record.get("aggregation")
     if aggregation == "unique":
-        if not record.has("operation"):
+        if record.lacks("operation"):
             message = "is missing: `unique` needs {property: ..., add: ..., remove: ...}, how objects come and go"
             record.fault(report, "operation", message)
         for name, instead in (
@@ -95,7 +96,7 @@ def _gauge(record: Record, report: Report) -> None:
             if record.has(name):
                 record.fault(report, name, f"does not go with `unique`: {instead}, leave it out")
     elif aggregation is not None:
-        if not record.has("event_type"):
+        if record.lacks("event_type"):
             message = f"is missing: `{aggregation}` needs total (an event sets the state) or delta (it adds to it)"
             record.fault(report, "event_type", message)
         if record.has("operation"):
@@ -117,7 +118,7 @@ def _proration(record: Record, aggregation: str | None, report: Report) -> None:
     """`granularity` and `proration` come together, with `max` or `unique`, and the first is the longer."""
     pair = ("granularity", "proration")
     for name, other in (pair, pair[::-1]):
-        if record.has(name) and not record.has(other):
+        if record.has(name) and record.lacks(other):
             record.fault(report, name, f"goes with `{other}` only: write both, or neither")
     if not (record.has("granularity") and record.has("proration")):
         return

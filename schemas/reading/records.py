@@ -27,12 +27,14 @@ class Record(msgspec.Struct):
     """The fields of one object as far as they could be read, each with its node.
 
     A field that is missing is in neither mapping; one with a fault has the value BROKEN.
+    `slips` are the fields that unknown ones were most likely meant to be.
     """
 
     path: str
     line: int
     values: dict[str, Any]
     nodes: dict[str, Node]
+    slips: set[str]
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a field, the default where it is missing or broken."""
@@ -46,6 +48,10 @@ class Record(msgspec.Struct):
     def has(self, name: str) -> bool:
         """Whether the field is written, broken or not."""
         return name in self.values
+
+    def lacks(self, name: str) -> bool:
+        """Whether the field is missing, and not only misspelt: that has been told, and is enough."""
+        return name not in self.values and name not in self.slips
 
     def fault(self, report: Report, name: str, message: str, index: int | None = None) -> None:
         """Report a fault of a field, or of one item of its list; of a field that is missing, at the object's line."""
@@ -75,13 +81,14 @@ class Object:
                 path, node.line, f"is {describe(node)}: write the fields of {self.what}, such as `{sample}: ...`"
             )
             return BROKEN
-        record = Record(path, node.line, {}, {})
-        slips: set[str | None] = set()
+        record = Record(path, node.line, {}, {}, set())
         for name, entry, again in named(node, path, report):
             field = self.fields.get(name)
             if field is None:
                 report.add(child(path, name), entry.key.line, self._unknown(name))
-                slips.add(nearest(name, self.fields))
+                close = nearest(name, self.fields)
+                if close is not None:
+                    record.slips.add(close)
                 continue
             if isinstance(entry.value, Value) and entry.value.value is None and entry.value.problem is None:
                 if not field.may_be_empty:
@@ -95,9 +102,9 @@ class Object:
                 record.nodes[name] = entry.value
         for name, field in self.fields.items():
             if field.required and name not in record.values:
-                record.values[name] = BROKEN
-                if name not in slips:  # else its misspelling has been told, and that is enough
+                if record.lacks(name):
                     report.add(child(path, name), record.line, f"is missing: {self.what} needs {field.help}")
+                record.values[name] = BROKEN
         return record
 
     def _unknown(self, name: str) -> str:

@@ -132,3 +132,20 @@ def test_a_path_quotes_a_key_that_is_no_plain_word() -> None:
     assert faults_of(text) == [
         ('metrics["api.calls"].event_name', 2, 'is the number 1, not an event name: write it in quotes, "1"')
     ]
+
+
+def test_a_misspelt_field_is_not_told_as_missing_too() -> None:
+    """One slip is one fault, also where the field is needed only because of another one."""
+    text = """\
+metrics:
+  a: {event_name: e, type: counter, aggregation: sum, propery: n}
+  b: {event_nam: e, type: gauge, aggregation: max, property: n, event_typ: delta}
+limits:
+  - {metric: a, windw: hour, limit: 1}
+"""
+    assert faults_of(text) == [
+        ("metrics.a.propery", 2, "is no field of a counter: did you mean property?"),
+        ("metrics.b.event_nam", 3, "is no field of a gauge: did you mean event_name?"),
+        ("metrics.b.event_typ", 3, "is no field of a gauge: did you mean event_type?"),
+        ("limits[0].windw", 5, "is no field of a limit: did you mean window?"),
+    ]
