@@ -69,6 +69,10 @@ class Entry(msgspec.Struct, frozen=True):
             tuple((name, value) for name, value in record.headers if name not in _OWN),
         )
 
+    def age(self) -> tuple[int, int, int]:
+        """The sort key of entries: the time of the rejection; no two entries share one."""
+        return self.rejected_ms, self.place.partition, self.place.offset
+
     @property
     def customer(self) -> str:
         """The message key as text: the customer as the producer named it, where it named one."""

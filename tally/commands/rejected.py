@@ -98,12 +98,12 @@ async def _find(asked: Wanted, limit: int | None) -> tuple[list[Entry], Counter[
         with Progress("Reading", total) as progress:
             async for entry in entries(consumer, config.rejected_topic, partitions, asked, progress.step):
                 reasons[about(entry)] += 1
-                item = (entry.rejected_ms, entry.place.partition, entry.place.offset, entry)
+                item = (*entry.age(), entry)
                 if limit is None or len(kept) < limit:
                     heapq.heappush(kept, item)
                 else:
                     heapq.heappushpop(kept, item)
-    return [entry for *_, entry in sorted(kept, key=lambda item: item[:3])], reasons
+    return sorted((entry for *_, entry in kept), key=Entry.age), reasons
 
 
 def _table(found: list[Entry], reasons: Counter[str]) -> None:
@@ -181,7 +181,8 @@ async def _replay(asked: Wanted, mend: Callable[[Entry], bytes | None], *, dry_r
         raise click.UsageError(f"{unknown[0]} is not the rejected topic, which is {config.rejected_topic}.")
     async with kafka.consumer(config.kafka) as consumer:
         count = partitions.get(config.rejected_topic, 0)
-        chosen = [entry async for entry in entries(consumer, config.rejected_topic, count, asked)]
+        found = [entry async for entry in entries(consumer, config.rejected_topic, count, asked)]
+    chosen = sorted(found, key=Entry.age)
     if missing := asked.places - {entry.place for entry in chosen}:
         raise click.ClickException(
             f"{min(missing)} is not there, or not of the reason, kind, customer or time asked for; nothing was sent."
