@@ -9,8 +9,9 @@ Units: instants are microseconds since the epoch in UTC (`us`), window bounds ar
 since the epoch, half-open `[start, end)`: an event at 13:00:00.000000 belongs to the hour
 [13:00, 14:00). A kind is an index into `KINDS` (0 is a minute, 8 the total).
 
-Values are exact: `int`, `Decimal` in a context of `EXACT_DIGITS` digits (call `use_exact()` once in
-each thread that folds), and `Fraction` where a quotient arises. They leave as text by
+Values are exact: `int`, `Decimal`, and `Fraction` where a quotient arises. Every method of a state is
+called in a decimal context of at least `EXACT_DIGITS` digits: `use_exact()`, or a `localcontext`; reading
+and saving add numbers too. They leave as text by
 `stream.core.text.text` after `stream.core.metrics.rounding.rounded`.
 """
 
@@ -22,6 +23,37 @@ from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from schemas.definitions import KINDS, Metric as Definition
+from stream.core.numbers import BadValue
+
+__all__ = [
+    "BILLING_PERIOD",
+    "CHUNK_LIMIT",
+    "DAY",
+    "DAY_US",
+    "EXACT_DIGITS",
+    "HOUR",
+    "HOUR_US",
+    "KINDS",
+    "MINUTE",
+    "MONTH",
+    "QUARTER",
+    "SECOND_US",
+    "TOTAL",
+    "WEEK",
+    "YEAR",
+    "BadValue",
+    "CalendarLike",
+    "Metric",
+    "MetricType",
+    "Number",
+    "Shown",
+    "State",
+    "Terms",
+    "Value",
+    "Windows",
+    "kept",
+    "use_exact",
+]
 
 MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER, YEAR, BILLING_PERIOD, TOTAL = range(len(KINDS))
 
@@ -39,10 +71,6 @@ DAY_US = 24 * HOUR_US
 
 CHUNK_LIMIT = 64 * 1024
 """A saved chunk stays below this many bytes, so that a changelog row does."""
-
-
-class BadValue(ValueError):  # noqa: N818 - the contract's name for it is bad_value
-    """The metric cannot use this event's value; the message is a sentence for a person."""
 
 
 class Shown(NamedTuple):
@@ -80,16 +108,37 @@ class Terms:
     upsert: bool = False
     simulate: bool = False
 
+    @property
+    def replace_us(self) -> int:
+        """How far before the clock the event may lie that a replacement takes back.
+
+        It was at most `max_age` old when it came, and its id is remembered for `max_age` + `max_ahead`
+        after that, by the clock hour.
+        """
+        return 2 * self.max_age_us + self.max_ahead_us + 2 * HOUR_US
+
 
 class CalendarLike(Protocol):
-    """What states need of `stream.core.calendar.Calendar`."""
+    """What states need of `stream.core.calendar.Calendar`; starts and ends are whole seconds."""
 
     def windows(self, us: int) -> Windows:
         """The instant and the start of every kind's window that holds it."""
         ...
 
     def end(self, kind: int, start: int) -> int | None:
-        """The exclusive end, in seconds, of the window that begins at `start`; None for the total."""
+        """The exclusive end of the window that begins at `start`; None for the total."""
+        ...
+
+    def previous(self, kind: int, start: int) -> int | None:
+        """The start of the window before the one that begins at `start`; None for the total."""
+        ...
+
+    def start(self, kind: int, second: int) -> int:
+        """The start of the window of this kind that holds a second."""
+        ...
+
+    def date(self, second: int) -> str:
+        """The local date that holds a second, like `2026-03-05`."""
         ...
 
 
@@ -101,6 +150,8 @@ class State(Protocol):
 
         `w` is the calendar's tuple of the event's instant. `order` is the event's place in the
         partition's log; it decides between events of one instant, and no two events share it.
+        Raises `BadValue`, having changed nothing, where the state has no room for another member
+        (`unique` without `approximate_above`); the partition rejects the event for this metric.
         `clock_us` is the partition's clock, the record at hand included. For a `keyed` metric's
         overall state `value` is `(group, value)`.
         """
@@ -121,8 +172,11 @@ class State(Protocol):
         ...
 
     def shown(self, clock_us: int) -> list[Shown]:
-        """The rows for Redis, by kind and start: windows open at the clock or ahead of it, and of
-        each kind the one that ended last (the window just before the one that holds the clock)."""
+        """The rows for Redis, by kind and start.
+
+        Windows open at the clock or ahead of it, and of each kind the one that ended last: the
+        window just before the one that holds the clock.
+        """
         ...
 
     def present(self) -> str | None:
@@ -130,8 +184,10 @@ class State(Protocol):
         ...
 
     def total(self, kind: int, start: int) -> Shown | None:
-        """Any kept window; None without a row. A gauge has a row for every window from its first
-        event's on, also for those yet to come."""
+        """Any kept window; None without a row.
+
+        A gauge has a row for every window from its first event's on, also for those yet to come.
+        """
         ...
 
     def rows(self, kind: int, until_us: int) -> list[Shown]:
@@ -202,11 +258,9 @@ def kept(end: int | None, keep_us: int | None, clock_us: int) -> bool:
 
 
 def use_exact() -> None:
-    """Make this thread's decimal context exact: 120 digits, and losing one raises `decimal.Inexact`.
+    """Make this thread's decimal context exact: Python's own keeps 28 digits and says nothing.
 
-    Without it Python keeps 28 digits and says nothing. Threads and tasks started later inherit it.
+    Call it once where the folding thread starts; tasks and threads started later inherit it.
     """
-    context = decimal.Context(prec=EXACT_DIGITS, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
     decimal.DefaultContext.prec = EXACT_DIGITS
-    decimal.DefaultContext.traps[decimal.Inexact] = True
-    decimal.setcontext(context)
+    decimal.setcontext(decimal.Context(prec=EXACT_DIGITS))

@@ -1,0 +1,253 @@
+"""The state of a metric whose windows are made of smaller ones: buckets of one kind.
+
+A tumbling rate's sub-periods are buckets, and so are the hours or days in which a counter of upserted
+events keeps what it may have to take back. Every bucket that can still change is live; the newest is
+at hand ("hot"), the others lie in packs. A window holds what its frozen buckets made (`frozen`) and
+what all of its buckets but the hot one make (`rest`); the hot one joins when the window is shown. So
+an event of the newest bucket costs the same however many windows there are, and a value that goes
+down, as a sum of negative numbers does, is found again from the live buckets.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from schemas.definitions import Rounding
+from stream.core.metrics.base import SECOND_US, CalendarLike, Shown, Value, Windows
+from stream.core.metrics.packs import Chunks, Packs
+from stream.core.metrics.windowed import NEVER, Cell, Fold, Span, WindowedState, span_of
+from stream.core.metrics.wire import decode, encode
+
+STALE: Any = object()
+"""A window's `rest` that must be made again from its buckets."""
+
+
+class Combine(Protocol):
+    """How the buckets of a window make its total."""
+
+    keep: bool
+    """Whether a window's `rest` is small enough to be saved with it, or is made again when restored."""
+
+    def empty(self) -> Any:
+        """Of no bucket."""
+        ...
+
+    def copy(self, whole: Any) -> Any:
+        """One that `take` may change."""
+        ...
+
+    def take(self, rest: Any, bucket: Cell) -> Any:
+        """With one bucket more, which stays as it is; may change `rest` in place."""
+        ...
+
+    def grown(self, rest: Any, before: Any, bucket: Cell, value: Any, w: Windows, order: int) -> Any:
+        """After one of its buckets took a value; `STALE` where that cannot be told.
+
+        `before` is what `mark` said of the bucket before.
+        """
+        ...
+
+    def mark(self, bucket: Cell) -> Any:
+        """What `grown` needs to know of a bucket before it changes."""
+        ...
+
+    def value(self, whole: Any, events: int) -> Value:
+        """The window's total."""
+        ...
+
+    def error(self, whole: Any) -> str | None:
+        """The relative standard error of an estimate."""
+        ...
+
+    def plain(self, rest: Any) -> Any:
+        """As msgpack holds it."""
+        ...
+
+    def restored(self, plain: Any) -> Any:
+        """Again."""
+        ...
+
+
+class Pair:
+    """What a window keeps: of its frozen buckets, and of all but the hot one."""
+
+    __slots__ = ("frozen", "rest")
+
+    def __init__(self, frozen: Any, rest: Any) -> None:
+        self.frozen, self.rest = frozen, rest
+
+
+class BucketState(WindowedState):
+    """See the module. `start_of` answers a bucket's start for the calendar's tuple of an instant."""
+
+    __slots__ = (
+        "_bucket_add",
+        "_bucket_fold",
+        "_bucket_kind",
+        "_buckets",
+        "_combine",
+        "_hot",
+        "_hot_dirty",
+        "_hot_w",
+        "_live_us",
+        "_start_of",
+    )
+
+    def __init__(
+        self,
+        fold: Fold,
+        combine: Combine,
+        start_of: Callable[[Windows], int],
+        bucket_kind: int,
+        live_us: int,
+        span: Span,
+        rounding: Rounding | None,
+        calendar: CalendarLike,
+        chunks: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        """A bucket freezes when no event for it is accepted any more: `live_us` after its end."""
+        self._bucket_fold, self._combine, self._start_of, self._live_us = fold, combine, start_of, live_us
+        self._bucket_add = fold.add
+        self._bucket_kind = bucket_kind
+        self._buckets: Packs[Cell] = Packs(b"s", span_of(bucket_kind), self._bucket_plain, self._bucket_cell)
+        self._hot: Cell | None = None
+        self._hot_w: Windows = ()
+        self._hot_dirty = False
+        super().__init__(fold, span, rounding, calendar, chunks)
+        self._add = self._add_to
+
+    # -- the fold
+
+    def fold(self, w: Windows, order: int, value: Any, clock_us: int) -> int:
+        """See `State.fold`."""
+        late = 0
+        if clock_us < self._due and self._newest:
+            for position, cell, at in zip(self._positions, self._newest, self._ats, strict=True):
+                if cell.start == w[at]:
+                    cell.events += 1
+                else:
+                    late += self._elsewhere(position, w, order, value, clock_us)
+            self.dirty = True
+        else:
+            late = super().fold(w, order, value, clock_us)
+        if late < len(self._ats) or self.span.simulate:
+            start = self._start_of(w)
+            hot = self._hot
+            if hot is not None and hot.start == start:
+                hot.events += 1
+                hot.acc = self._bucket_add(hot.acc, value, w[0], order)
+                self._hot_dirty = True
+            else:
+                self._fold_bucket(start, w, order, value, clock_us)
+        return late
+
+    def _add_to(self, acc: Pair, value: Any, us: int, order: int) -> Pair:  # noqa: ARG002 - the bucket takes the value
+        return acc
+
+    def _fold_bucket(self, start: int, w: Windows, order: int, value: Any, clock_us: int) -> None:
+        """Fold into a bucket that is not the hot one, or is not yet."""
+        hot = self._hot
+        if hot is None or start > hot.start:
+            if hot is not None:
+                self._cool(hot)
+                self._freeze(clock_us)
+            self._hot = hot = Cell(start, 1, self._bucket_fold.empty())
+            self._hot_w, self._hot_dirty = w, True
+            hot.acc = self._bucket_add(hot.acc, value, w[0], order)
+            return
+        bucket = self._buckets.get(start)
+        if bucket is None:
+            bucket = Cell(start, 0, self._bucket_fold.empty())
+            self._buckets.put(start, bucket)
+        before = self._combine.mark(bucket)
+        bucket.events += 1
+        bucket.acc = self._bucket_add(bucket.acc, value, w[0], order)
+        self._buckets.touch(start)
+        for pair in self._accs(w):
+            if pair.rest is not STALE:
+                pair.rest = self._combine.grown(pair.rest, before, bucket, value, w, order)
+
+    def _cool(self, hot: Cell) -> None:
+        """The hot bucket joins the others."""
+        self._buckets.put(hot.start, hot)
+        for pair in self._accs(self._hot_w):
+            if pair.rest is not STALE:
+                pair.rest = self._combine.take(pair.rest, hot)
+
+    def _freeze(self, clock_us: int) -> None:
+        """What can no longer change joins its windows for good; totals stay as they are."""
+        if self.span.simulate:
+            return
+        for start, bucket in self._buckets.pop_packs(partial(self._is_final, (clock_us - self._live_us) // SECOND_US)):
+            for pair in self._accs(self.calendar.windows(start * SECOND_US)):
+                pair.frozen = self._combine.take(pair.frozen, bucket)
+
+    def _is_final(self, limit: int, start: int) -> bool:
+        end = self.calendar.end(self._bucket_kind, start)
+        return end is not None and end <= limit
+
+    # -- reading
+
+    def _show(self, position: int, cell: Cell) -> Shown:
+        combine, pair = self._combine, cell.acc
+        end = self._end(position, cell.start)
+        if pair.rest is STALE:
+            pair.rest = self._again(cell.start, end, pair.frozen)
+        whole, hot = pair.rest, self._hot
+        if hot is not None and hot.events and self._hot_w[self._ats[position]] == cell.start:
+            whole = combine.take(combine.copy(whole), hot)
+        return self._row(position, cell, combine.value(whole, cell.events), combine.error(whole))
+
+    def _again(self, start: int, end: int | None, frozen: Any) -> Any:
+        """A window's `rest`, from its frozen part and its live buckets but the hot one."""
+        rest = self._combine.copy(frozen)
+        for _, bucket in self._buckets.between(start if end is not None else -NEVER, NEVER if end is None else end - 1):
+            rest = self._combine.take(rest, bucket)
+        return rest
+
+    # -- keeping
+
+    def _new(self, position: int, start: int) -> Cell:  # noqa: ARG002 - the position does not matter here
+        return Cell(start, 0, Pair(self._combine.empty(), self._combine.empty()))
+
+    def _plain(self, cell: Cell) -> list[Any]:
+        combine, pair = self._combine, cell.acc
+        rest = None if pair.rest is STALE or not combine.keep else [combine.plain(pair.rest)]
+        return [cell.start, cell.events, combine.plain(pair.frozen), rest]
+
+    def _cell(self, position: int, plain: list[Any]) -> Cell:  # noqa: ARG002 - likewise
+        start, events, frozen, rest = plain
+        combine = self._combine
+        return Cell(start, events, Pair(combine.restored(frozen), combine.restored(rest[0]) if rest else STALE))
+
+    def _bucket_plain(self, bucket: Cell) -> list[Any]:
+        return [bucket.start, bucket.events, self._bucket_fold.plain(bucket.acc)]
+
+    def _bucket_cell(self, plain: list[Any]) -> Cell:
+        return Cell(plain[0], plain[1], self._bucket_fold.restored(plain[2]))
+
+    def save(self) -> Chunks:
+        """See `State.save`: besides the windows, the hot bucket (`h`) and packs of the others (`s`)."""
+        out = super().save()
+        if self._hot_dirty:
+            hot = b"" if self._hot is None else encode([self._hot_w[0], self._bucket_plain(self._hot)])
+            self._parts.put(b"h", hot, out)
+        self._hot_dirty = False
+        self._buckets.save(out)
+        return out
+
+    def _load(self, chunks: Mapping[bytes, bytes]) -> None:
+        hot = self._parts.join(chunks, b"h").get(b"h")
+        if hot is not None:
+            us, plain = decode(hot)
+            self._hot, self._hot_w = self._bucket_cell(plain), self.calendar.windows(us)
+        self._buckets.load(chunks)
+        super()._load(chunks)
+
+    def expire(self, clock_us: int) -> None:
+        """See `State.expire`."""
+        self._freeze(clock_us)
+        super().expire(clock_us)
+        if not self._newest and self._hot is not None:
+            self._hot, self._hot_dirty = None, True
+            self._buckets.clear()

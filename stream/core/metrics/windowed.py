@@ -1,0 +1,375 @@
+"""The state of a metric whose windows stand each for themselves: counters and most plug-ins.
+
+Each event folds into the window of each kind that holds it. The newest window of each kind and the
+one before it are at hand; older ones lie in packs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from schemas.definitions import KINDS, Metric as Definition, Rounding
+from stream.core.metrics.base import (
+    HOUR,
+    MINUTE,
+    SECOND_US,
+    TOTAL,
+    CalendarLike,
+    Shown,
+    Terms,
+    Value,
+    Windows,
+    kept,
+)
+from stream.core.metrics.packs import Chunks, Packs, Parts
+from stream.core.metrics.rounding import rounded
+from stream.core.metrics.wire import decode, encode
+
+NEVER = 1 << 62
+SPANS = {MINUTE: 3600, HOUR: 86_400}
+"""Closed minutes are packed by hour, hours by day, longer windows by 31 days (seconds of starts)."""
+LONG_SPAN = 31 * 86_400
+
+
+def span_of(kind: int) -> int:
+    """How many seconds of starts share a pack."""
+    return SPANS.get(kind, LONG_SPAN)
+
+
+class Fold(Protocol):
+    """How values become one: an aggregation of the counter, or what a plug-in is made of.
+
+    An accumulator is any object; `add` and `merge` answer it, and may change their first argument
+    in place. Whatever the order of `add` and `merge`, the outcome must be the same.
+    """
+
+    def empty(self) -> Any:
+        """The accumulator of no event."""
+        ...
+
+    def add(self, acc: Any, value: Any, us: int, order: int) -> Any:
+        """Count a value that `read` answered, of the instant `us` and the place `order` in the log."""
+        ...
+
+    def merge(self, acc: Any, other: Any) -> Any:
+        """Both together; `other` stays as it is."""
+        ...
+
+    def value(self, acc: Any, events: int) -> Value:
+        """The total of at least one event."""
+        ...
+
+    def error(self, acc: Any) -> str | None:
+        """The relative standard error of an estimate, as a decimal string; None for an exact value."""
+        ...
+
+    def plain(self, acc: Any) -> Any:
+        """The accumulator as msgpack holds it (see `wire.packed` for numbers)."""
+        ...
+
+    def restored(self, plain: Any) -> Any:
+        """The accumulator again."""
+        ...
+
+
+class Cell:
+    """One window: its start in seconds, the number of its events, and what they make together."""
+
+    __slots__ = ("acc", "events", "start")
+
+    def __init__(self, start: int, events: int, acc: Any) -> None:
+        self.start, self.events, self.acc = start, events, acc
+
+
+class Span:
+    """How long the windows of a metric's kinds are kept after their end, by the definition or by kind."""
+
+    __slots__ = ("keep", "kinds", "simulate")
+
+    def __init__(self, kinds: tuple[int, ...], terms: Terms, lateness_us: int | None) -> None:
+        self.kinds = kinds
+        self.simulate = terms.simulate
+        self.keep = tuple(terms.keep_us[kind] if lateness_us is None else lateness_us for kind in kinds)
+
+
+class WindowedState:
+    """Windows of one customer and group of one metric; `Fold` says what happens inside each."""
+
+    __slots__ = (
+        "_add",
+        "_ats",
+        "_before",
+        "_before_dirty",
+        "_due",
+        "_newest",
+        "_packs",
+        "_parts",
+        "_positions",
+        "calendar",
+        "dirty",
+        "fold_",
+        "rounding",
+        "span",
+    )
+
+    def __init__(
+        self,
+        fold: Fold,
+        span: Span,
+        rounding: Rounding | None,
+        calendar: CalendarLike,
+        chunks: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        self.fold_, self.span, self.rounding, self.calendar = fold, span, rounding, calendar
+        self._add: Callable[[Any, Any, int, int], Any] = fold.add
+        self._positions = range(len(span.kinds))
+        self._ats = tuple(kind + 1 for kind in span.kinds)
+        self._newest: list[Cell] = []  # by position in kinds; empty before the first event
+        self._before: list[Cell | None] = [None] * len(span.kinds)
+        self._packs = [
+            Packs(b"w" + bytes((kind,)), span_of(kind), self._plain, self._reader(position))
+            for position, kind in enumerate(span.kinds)
+        ]
+        self._parts = Parts()
+        self._due = NEVER
+        self.dirty = self._before_dirty = False
+        if chunks:
+            self._load(chunks)
+
+    # -- the fold
+
+    def fold(self, w: Windows, order: int, value: Any, clock_us: int) -> int:
+        """See `State.fold`."""
+        late = 0
+        if clock_us < self._due and self._newest:
+            us, add = w[0], self._add
+            for position, cell, at in zip(self._positions, self._newest, self._ats, strict=True):
+                if cell.start == w[at]:
+                    cell.events += 1
+                    cell.acc = add(cell.acc, value, us, order)
+                else:
+                    late += self._elsewhere(position, w, order, value, clock_us)
+            self.dirty = True
+            return late
+        if not self._newest:
+            self._newest = [self._new(position, w[at]) for position, at in enumerate(self._ats)]
+        for position in range(len(self._ats)):
+            late += self._elsewhere(position, w, order, value, clock_us)
+        self._set_due()
+        return late
+
+    def _elsewhere(self, position: int, w: Windows, order: int, value: Any, clock_us: int) -> int:
+        """Fold into a window that need not be the newest, if it is kept; 1 where it is not."""
+        start = w[self._ats[position]]
+        late = not kept(self._end(position, start), self.span.keep[position], clock_us)
+        if late and not self.span.simulate:
+            return 1
+        cell = self._at(position, start)
+        cell.events += 1
+        cell.acc = self._add(cell.acc, value, w[0], order)
+        self.dirty = True
+        return int(late)
+
+    def _at(self, position: int, start: int) -> Cell:
+        """The cell of a window, made where there is none, and marked as changed."""
+        newest = self._newest[position]
+        if newest.start == start:
+            return newest
+        before = self._before[position]
+        if start > newest.start:
+            cell = self._new(position, start)
+            if newest.events:  # a window whose first event came too late holds nothing
+                if before is not None:
+                    self._packs[position].put(before.start, before)
+                self._before[position] = newest
+                self._before_dirty = True
+            self._newest[position] = cell
+            self._set_due()
+            return cell
+        if before is not None and before.start == start:
+            self._before_dirty = True
+            return before
+        packs = self._packs[position]
+        older = packs.get(start)
+        if older is None:
+            older = self._new(position, start)
+            if before is None or start > before.start:
+                self._before[position], self._before_dirty = older, True
+                if before is not None:
+                    packs.put(before.start, before)
+                return older
+            packs.put(start, older)
+        packs.touch(start)
+        return older
+
+    def _held(self, position: int, start: int) -> Cell | None:
+        """A window that there is, marked as changed."""
+        if not self._newest:
+            return None
+        newest, before = self._newest[position], self._before[position]
+        if newest.start == start:
+            self.dirty = True
+            return newest
+        if before is not None and before.start == start:
+            self._before_dirty = True
+            return before
+        cell = self._packs[position].get(start)
+        if cell is not None:
+            self._packs[position].touch(start)
+        return cell
+
+    def _accs(self, w: Windows) -> list[Any]:
+        """The accumulators of the windows that hold an instant, to be changed in place."""
+        cells = (self._held(position, w[at]) for position, at in enumerate(self._ats))
+        return [cell.acc for cell in cells if cell is not None]
+
+    def remove(self, w: Windows, order: int, value: Any, clock_us: int) -> None:
+        """See `State.remove`; the metric makes a `ReplacingState` where it may be called."""
+        raise NotImplementedError
+
+    # -- reading
+
+    def _end(self, position: int, start: int) -> int | None:
+        kind = self.span.kinds[position]
+        return None if kind == TOTAL else self.calendar.end(kind, start)
+
+    def _set_due(self) -> None:
+        """From this clock on a newest window may be no longer kept, and every fold must look."""
+        self._due = NEVER
+        for position, cell in enumerate(self._newest):
+            end, keep = self._end(position, cell.start), self.span.keep[position]
+            if end is not None and keep is not None:
+                self._due = min(self._due, end * SECOND_US + keep)
+
+    def _find(self, position: int, start: int) -> Cell | None:
+        if not self._newest:
+            return None
+        for cell in (self._newest[position], self._before[position]):
+            if cell is not None and cell.start == start:
+                return cell if cell.events else None
+        cell = self._packs[position].get(start)
+        return cell if cell is not None and cell.events else None
+
+    def _show(self, position: int, cell: Cell) -> Shown:
+        fold = self.fold_
+        return self._row(position, cell, fold.value(cell.acc, cell.events), fold.error(cell.acc))
+
+    def _row(self, position: int, cell: Cell, value: Value, error: str | None = None) -> Shown:
+        kind, start = self.span.kinds[position], cell.start
+        return Shown(kind, start, self._end(position, start), rounded(value, self.rounding), cell.events, error)
+
+    def total(self, kind: int, start: int) -> Shown | None:
+        """See `State.total`."""
+        position = self.span.kinds.index(kind)
+        cell = self._find(position, start)
+        return None if cell is None else self._show(position, cell)
+
+    def rows(self, kind: int, until_us: int) -> list[Shown]:
+        """See `State.rows`."""
+        position = self.span.kinds.index(kind)
+        return [self._show(position, cell) for cell in self._cells(position) if cell.start * SECOND_US <= until_us]
+
+    def _cells(self, position: int) -> Iterator[Cell]:
+        """Every window with an event, oldest first."""
+        if self._newest:
+            for _, cell in self._packs[position].all():
+                if cell.events:
+                    yield cell
+            for last in (self._before[position], self._newest[position]):
+                if last is not None and last.events:
+                    yield last
+
+    def shown(self, clock_us: int) -> list[Shown]:
+        """See `State.shown`."""
+        out: list[Shown] = []
+        for position, kind in enumerate(self.span.kinds):
+            if not self._newest:
+                break
+            newest = self._newest[position]
+            if kind == TOTAL:
+                out.append(self._show(position, newest))
+                continue
+            start: int | None = self.calendar.start(kind, clock_us // SECOND_US)
+            assert start is not None
+            start = self.calendar.previous(kind, start)
+            while start is not None and start <= newest.start:
+                cell = self._find(position, start)
+                if cell is not None and kept(self._end(position, start), self.span.keep[position], clock_us):
+                    out.append(self._show(position, cell))
+                start = self._end(position, start)
+        return out
+
+    def present(self) -> str | None:
+        """Only a gauge has a state."""
+        return None
+
+    # -- keeping
+
+    def _plain(self, cell: Cell) -> list[Any]:
+        return [cell.start, cell.events, self.fold_.plain(cell.acc)]
+
+    def _new(self, position: int, start: int) -> Cell:  # noqa: ARG002 - a subclass keeps what belongs to the window
+        return Cell(start, 0, self.fold_.empty())
+
+    def _reader(self, position: int) -> Callable[[list[Any]], Cell]:
+        return lambda plain: self._cell(position, plain)
+
+    def _cell(self, position: int, plain: list[Any]) -> Cell:  # noqa: ARG002 - likewise
+        return Cell(plain[0], plain[1], self.fold_.restored(plain[2]))
+
+    def save(self) -> Chunks:
+        """See `State.save`: `n` holds the newest windows, `b` those before, `w...` the packs."""
+        out: Chunks = []
+        if self.dirty:
+            newest = [self._plain(cell) for cell in self._newest]
+            self._parts.put(b"n", encode(newest) if newest else b"", out)
+        if self._before_dirty:
+            before = [None if cell is None else self._plain(cell) for cell in self._before]
+            self._parts.put(b"b", encode(before) if any(before) else b"", out)
+        self.dirty = self._before_dirty = False
+        for packs in self._packs:
+            packs.save(out)
+        return out
+
+    def _load(self, chunks: Mapping[bytes, bytes]) -> None:
+        newest = self._parts.join(chunks, b"n").get(b"n")
+        before = self._parts.join(chunks, b"b").get(b"b")
+        if newest is not None:
+            self._newest = [self._cell(position, plain) for position, plain in enumerate(decode(newest))]
+        if before is not None:
+            self._before = [
+                None if plain is None else self._cell(position, plain) for position, plain in enumerate(decode(before))
+            ]
+        for packs in self._packs:
+            packs.load(chunks)
+        self._set_due()
+
+    def expire(self, clock_us: int) -> None:
+        """See `State.expire`."""
+        if self.span.simulate:
+            return
+        for position, keep in enumerate(self.span.keep):
+            if self.span.kinds[position] == TOTAL or keep is None or not self._newest:
+                continue
+            newest, before = self._newest[position], self._before[position]
+            if newest.events and not kept(self._end(position, newest.start), keep, clock_us):
+                self._forgotten(position, newest)
+                self._newest[position], self.dirty = self._new(position, newest.start), True
+            if before is not None and not kept(self._end(position, before.start), keep, clock_us):
+                self._before[position], self._before_dirty = None, True
+                self._forgotten(position, before)
+            for _, cell in self._packs[position].pop_while(partial(self._is_old, position, keep, clock_us)):
+                self._forgotten(position, cell)
+        if self.dirty and not any(cell.events for cell in self._newest):
+            self._newest = []  # packs hold only what is older, so nothing is left
+
+    def _is_old(self, position: int, keep: int, clock_us: int, start: int) -> bool:
+        return not kept(self._end(position, start), keep, clock_us)
+
+    def _forgotten(self, position: int, cell: Cell) -> None:
+        """A window has expired."""
+
+
+def kinds_of(definition: Definition) -> tuple[int, ...]:
+    """A definition's windows as indexes into `KINDS`, in ascending order."""
+    return tuple(sorted(KINDS.index(kind) for kind in definition.windows))
