@@ -109,7 +109,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     `filters` are ANDed. `property` is None where the metric reads none (`count`).
     `windows` is in the order of `KINDS` and never empty. `lateness_us` is None where the
-    retention of each window kind decides. `extra` holds the fields of a plug-in type as
+    retention of each window kind decides. `approximate_above` is the number of distinct values up
+    to which a counter's `unique` is exact, None where it never estimates. `extra` holds the fields of a plug-in type as
     they were written (text, int, Decimal, bool, None, list, dict), and is empty otherwise.
     """
 
@@ -133,6 +134,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     event_type: Literal["total", "delta"] | None = None
     initial_value: int | Decimal = 0
     operation: Operation | None = None
+    approximate_above: int | None = None
     extra: dict[str, Any] = {}
 
 

@@ -20,6 +20,9 @@ from schemas.reading.scalars import (
 )
 from schemas.reading.shapes import Choice, Flag, ListOf, Text
 
+MOST_MEMBERS = 1_000_000
+"""No window counts more distinct values exactly (stream.core.metrics.unique)."""
+
 GRANULARITIES = ("minute", "hour", "day", "month")
 """The sub-periods of a rate."""
 
@@ -105,6 +108,11 @@ _COUNTER = {
         required=True,
     ),
     "property": PROPERTY,
+    "approximate_above": Field(
+        Integer(1, MOST_MEMBERS),
+        "for unique: the number of distinct values of a window above which it is estimated; never unless said, and "
+        "then values beyond a million are refused",
+    ),
 }
 _GAUGE = {
     "aggregation": Field(

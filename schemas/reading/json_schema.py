@@ -30,7 +30,13 @@ def definitions_schema() -> Schema:
     schema["properties"]["metrics"]["minProperties"] = 1
     schema["$defs"] = {
         "metric": _metric(),
-        "counter": {**METRICS["counter"].schema(), "allOf": [_reads_property()]},
+        "counter": {
+            **METRICS["counter"].schema(),
+            "allOf": [
+                _reads_property(),
+                {"if": _is("aggregation", "unique"), "else": _without("approximate_above")},
+            ],
+        },
         "gauge": {**METRICS["gauge"].schema(), **_gauge()},
         "rate": {**METRICS["rate"].schema(), "allOf": [_reads_property(), *_rate()]},
         "plug_in": {

@@ -54,6 +54,9 @@ def make_metric(key: str, record: Record, types: Mapping[str, PlugIn], report: R
     kind = record.get("type")
     if kind == "counter":
         _property(record, report)
+        if record.has("approximate_above") and record.get("aggregation", "unique") != "unique":
+            message = f"goes with `aggregation: unique` only, not with `{record.get('aggregation')}`"
+            record.fault(report, "approximate_above", message)
     elif kind == "rate":
         _property(record, report)
         _rate(record, report)
@@ -218,6 +221,7 @@ def _resolved(key: str, record: Record, kind: str, windows: tuple[str, ...]) -> 
         sliding=get("sliding", False) if built_in else False,
         event_type=get("event_type") if built_in else None,
         initial_value=get("initial_value", 0) if built_in else 0,
+        approximate_above=get("approximate_above") if built_in else None,
         operation=None
         if operation is None or not built_in
         else Operation(operation.get("property"), operation.get("add"), operation.get("remove")),

@@ -223,6 +223,24 @@ metrics:
         in_schema=True,
     ),
     Broken(
+        "an estimate of a sum",
+        """\
+metrics:
+  a: {event_name: e, type: counter, aggregation: sum, property: n, approximate_above: 1000}
+""",
+        [("metrics.a.approximate_above", 2, "goes with `aggregation: unique` only, not with `sum`")],
+        in_schema=True,
+    ),
+    Broken(
+        "an estimate above too many",
+        """\
+metrics:
+  a: {event_name: e, type: counter, aggregation: unique, property: n, approximate_above: 1000001}
+""",
+        [("metrics.a.approximate_above", 2, "is the number 1000001: write a whole number from 1 to 1000000")],
+        in_schema=True,
+    ),
+    Broken(
         "a property with an empty part",
         """\
 metrics:
