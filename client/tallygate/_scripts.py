@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Union
+from typing import Any
 
 from redis.exceptions import NoScriptError
 
-Text = Union[str, bytes, int]
+Text = str | bytes | int
 
 
 @dataclass(frozen=True)

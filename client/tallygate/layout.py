@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Union
+from typing import Any
 
 from tallygate._murmur2 import murmur2
 
@@ -52,7 +52,7 @@ CUSTOMER_POSITION = ":o"
 CUSTOMER_LIMITS = ":l"
 CUSTOMER_ALIAS_OF = ":a"
 
-Scalar = Union[str, int, float, Decimal, bool]
+Scalar = str | int | float | Decimal | bool
 """A value of a group: text, a finite number or a truth value."""
 
 

@@ -342,6 +342,11 @@ class Publisher:
 
     async def _call(self, call: Any, keys: list[str], args: list[Any]) -> list[bytes]:
         answer = await call.call_async(self._redis, keys, args)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # redis-py writes under wait_for, which before Python 3.12 swallows a cancellation that meets the end of
+            # the write: without this a publisher that was told to end would go on for ever.
+            raise asyncio.CancelledError
         if answer[0] == b"fenced":
             raise _Fenced
         if answer[0] == b"behind":
