@@ -1,5 +1,6 @@
 """What the commands of `tally` have in common: help with an example, times, JSON."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -43,6 +44,21 @@ class Command(Exampled, click.Command):
 
 class Group(Exampled, click.Group):
     """A command with subcommands, likewise."""
+
+
+class SettingsHelp:
+    """Adds the settings to a command's help, between its options and its example."""
+
+    def __init__(self, *args: Any, settings_lines: Callable[[], Sequence[str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings_lines = settings_lines
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the variables with their defaults, as they are: no wrapping."""
+        with formatter.section("Settings, from the environment"):
+            for line in self._settings_lines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+        super().format_epilog(ctx, formatter)  # type: ignore[misc]  # Exampled's, which stands beside
 
 
 def write_example(formatter: click.HelpFormatter, example: str) -> None:
