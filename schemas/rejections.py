@@ -13,6 +13,7 @@ TOO_OLD = "too_old"
 IN_FUTURE = "in_future"
 TOO_LARGE = "too_large"
 BAD_VALUE = "bad_value"
+INTERNAL_ERROR = "internal_error"
 
 SENTENCES = {
     MALFORMED: "The message is not one JSON object of a known dialect.",
@@ -23,6 +24,7 @@ SENTENCES = {
     IN_FUTURE: "The event lies further ahead of its Kafka timestamp than is accepted.",
     TOO_LARGE: "The message is larger than 1 MiB.",
     BAD_VALUE: "A metric cannot use the value of its property.",
+    INTERNAL_ERROR: "Tallystream failed on this event, which is a bug: please report it with the event.",
 }
 """Each reason's sentence for a person; a refusal's detail says more where more is known."""
 

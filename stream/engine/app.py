@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import faust
@@ -15,6 +15,7 @@ from stream.engine.shard import Parts, Publisher, Shard
 from stream.engine.shards import Shards
 from stream.engine.state import State
 from stream.engine.transport import Consumer, ConsumerThread, Transport
+from stream.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ class Engine:
     partition: Callable[[int, int, int | None], State]
     publisher: Callable[[Shard, int], Publisher]
     session: Session = Session()
+    telemetry: Telemetry = field(default_factory=Telemetry)
     #: Called with the number of partitions, before any shard.
     prepare: Callable[[int], Any] = lambda _: None
 
@@ -169,6 +171,7 @@ class Engine:
             committer=lambda number: self._committer(topics, number),
             publisher=lambda shard: self.publisher(shard, self.count),
             ack=app.consumer.ack,
+            telemetry=self.telemetry,
         )
 
         def thread() -> ConsumerThread:

@@ -6,7 +6,6 @@ Both promise that a reader of the changelog with `read_committed` sees a commit 
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,10 +91,15 @@ def _batches(
 
 
 async def _stop(producer: AIOKafkaProducer | None) -> None:
-    """Stop a producer, fenced or broken ones too: after a fence its sender is dead and `stop` may hang."""
+    """Stop a producer, fenced and broken ones too.
+
+    Where a batch was refused or the producer fenced, its sender waits for what never comes and swallows being
+    cancelled; then it is left behind, and its connections go with it at the next garbage collection.
+    """
     if producer is not None:
-        with suppress(Exception, asyncio.CancelledError):
-            await asyncio.wait_for(producer.stop(), 2)
+        stopping = asyncio.ensure_future(producer.stop())
+        await asyncio.wait({stopping}, timeout=2)
+        stopping.cancel()
 
 
 class TransactionalCommitter:

@@ -6,20 +6,23 @@ dropped with all its memory, and a new one recovers from the log: memory that is
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 from aiokafka import TopicPartition
 from faust.types import ConsumerMessage
 
 from stream import failpoints
-from stream.core.commit import Commit
+from schemas.rejections import HEADER_KIND, HEADER_REASON
+from stream.core.commit import Commit, Out
 from stream.core.header import Fingerprint
-from stream.engine.blocks import Block
+from stream.engine.blocks import Block, Record
 from stream.engine.committer import OUTBOX_KEY, Committer, SingleBatchCommitter
 from stream.engine.kafka import Kafka
 from stream.engine.state import State
+from stream.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,26 @@ class Publisher(Protocol):
         """Return the version that Redis holds of this partition, None if it holds none or cannot be reached."""
 
 
+@dataclass(slots=True)
+class Poison:
+    """What is known of events on which the fold itself failed: a fault of ours, not theirs.
+
+    A fold that raises leaves half a block in memory, so the shard is dropped and recovers. Its successor folds the
+    offsets below `careful_below` one by one, which finds the event; the one after that sends the offsets in `refused`
+    to the rejected topic and goes on. So no event stops the stream, and none is lost.
+    """
+
+    careful_below: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+
+    def blame(self, records: Sequence[Record], exc: Exception) -> None:
+        """Note that folding these records raised."""
+        if len(records) == 1:
+            self.refused[records[0].offset] = f"{type(exc).__name__}: {exc}"
+        else:
+            self.careful_below = records[-1].offset + 1
+
+
 @dataclass(frozen=True)
 class Parts:
     """How a shard gets what it is made of; one for the worker."""
@@ -64,13 +87,15 @@ class Parts:
     committer: Callable[[int], Committer]
     publisher: Callable[["Shard"], Publisher]
     ack: Callable[[ConsumerMessage], object]
+    telemetry: Telemetry
 
 
 class Shard:
     """One partition of the source, from its takeover to its loss."""
 
-    def __init__(self, number: int, parts: Parts) -> None:
+    def __init__(self, number: int, parts: Parts, poison: Poison) -> None:
         self.number = number
+        self._poison = poison
         self.source = TopicPartition(parts.source, number)
         self.changelog = TopicPartition(parts.changelog, number)
         self.running = False
@@ -85,6 +110,8 @@ class Shard:
         self._dirty, self._room = asyncio.Event(), asyncio.Event()
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
+        self._telemetry = parts.telemetry.partition(number)
+        self._counts: dict[str, int] = {}
 
     @property
     def state(self) -> State:
@@ -121,6 +148,7 @@ class Shard:
 
         """
         parts = self._parts
+        began = asyncio.get_running_loop().time()
         failpoints.hit("takeover_before_fence")
         held = await self._publisher.held()
         await self._committer.start()  # 1
@@ -146,6 +174,8 @@ class Shard:
         if self._lost.done():
             raise Dropped
         self._state, self._committed = state, first.next_offset
+        self._parts.telemetry.recovery_seconds.observe(asyncio.get_running_loop().time() - began)
+        self._counts = msgspec.structs.asdict(state.header.counts)
         self._publisher.offer(first)
         self._spawn(self._commit_forever(), "commit")
         self._spawn(self._publisher.run(), "publish")
@@ -202,39 +232,51 @@ class Shard:
             False where the block does not continue what was read: the caller seeks to `wanted`.
 
         """
-        if isinstance(self._committer, SingleBatchCommitter):
-            pieces = [block.records[i : i + SLICE] for i in range(0, len(block.records), SLICE)] or [block.records]
-            most = 1
-        else:
-            pieces, most = [block.records], MOST_UNCOMMITTED
-        start = block.start
-        for n, records in enumerate(pieces):
-            last = n == len(pieces) - 1
-            end = block.end if last else records[-1].offset + 1
+        one_batch = isinstance(self._committer, SingleBatchCommitter)
+        most = 1 if one_batch else MOST_UNCOMMITTED
+        for piece in self._pieces(block, SLICE if one_batch else len(block.records)):
             while self.running and self._uncommitted >= most:
                 self._room.clear()
                 await self._room.wait()
             if not self.running:
                 return True  # its next owner reads it again
-            state = self.state
-            rest = Block(start, records, end).since(state.header.next_offset or 0)
+            rest = piece.since(self.state.header.next_offset or 0)
             if rest is None:
                 return False
-            if rest.end > rest.start or rest.records:
-                try:
-                    state.fold(rest.records, rest.end)
-                except Exception as exc:
-                    # Half a block is in memory: no use but to drop it. The log says where to look.
-                    log.exception("%s: folding the offsets %d to %d failed", self.source, rest.start, rest.end - 1)
-                    self.lose(f"a fold failed: {exc!r}")
-                    return True
-                failpoints.hit("after_fold")
+            try:
+                self._fold(rest)
+            except Exception as exc:
+                # Half a block is in memory: no use but to drop it.
+                log.exception("%s: folding the offsets %d to %d failed", self.source, rest.start, rest.end - 1)
+                self._poison.blame(rest.records, exc)
+                self.lose(f"a fold failed: {exc!r}")
+                return True
+            failpoints.hit("after_fold")
             self._uncommitted += 1
-            if last:
+            if piece.end == block.end:
                 self._messages.append(message)
             self._dirty.set()
-            start = end
         return True
+
+    def _pieces(self, block: Block, size: int) -> Iterator[Block]:
+        """Cut a block: into `size` records, and into single ones where a fold failed before."""
+        if block.start < self._poison.careful_below:
+            size = 1
+        if len(block.records) <= size:
+            yield block
+            return
+        start = block.start
+        for i in range(0, len(block.records), size):
+            records = block.records[i : i + size]
+            end = block.end if i + size >= len(block.records) else records[-1].offset + 1
+            yield Block(start, records, end)
+            start = end
+
+    def _fold(self, block: Block) -> None:
+        if len(block.records) == 1 and (why := self._poison.refused.get(block.records[0].offset)):
+            self.state.refuse(block.records[0], block.end, f"Tallystream failed on this event, which is a bug: {why}")
+        elif block.records or block.end > block.start:
+            self.state.fold(block.records, block.end)
 
     async def _commit_forever(self) -> None:
         """Group commit: take all that is dirty at one instant between two blocks; events fold on meanwhile."""
@@ -245,14 +287,29 @@ class Shard:
             messages, self._messages, self._uncommitted = self._messages, [], 0
             commit = state.take()
             if commit is not None:
-                await self._committer.write(commit)
-                self._committed = commit.next_offset
-                self._publisher.offer(commit)
-                if not commit.complete:
-                    self._dirty.set()
+                await self._commit(commit)
             for message in messages:
                 self._parts.ack(message)
             self._room.set()
+
+    async def _commit(self, commit: Commit) -> None:
+        loop, counts = asyncio.get_running_loop(), msgspec.structs.asdict(self.state.header.counts)
+        began = loop.time()
+        await self._committer.write(commit)
+        self._committed = commit.next_offset
+        self._publisher.offer(commit)
+        if not commit.complete:
+            self._dirty.set()
+        self._telemetry.committed(
+            {name: count - self._counts.get(name, 0) for name, count in counts.items()},
+            records=len(commit.rows) + len(commit.outbox),
+            size=sum(len(key) + len(value or b"") for key, value in commit.rows),
+            seconds=loop.time() - began,
+        )
+        self._telemetry.outbox(
+            (kind, reason) for out in commit.outbox if out.to == "rejected" for kind, reason in [_kind_and_reason(out)]
+        )
+        self._counts = counts
 
     async def below(self) -> int:
         """Return the offset that the totals in Redis must have reached to be fresh now.
@@ -261,8 +318,9 @@ class Shard:
         commit's own offset, for no commit will ever say more.
         """
         end = await self._parts.kafka.high_watermark(self.source)
+        self._telemetry.lag.set(max(0, end - self._committed))
         state = self._state
-        if state is None or self._dirty.is_set() or self._uncommitted or state.dirty:
+        if state is None or self._dirty.is_set() or self._uncommitted:
             return end
         return min(end, self._committed) if (state.header.next_offset or 0) >= end else end
 
@@ -283,8 +341,7 @@ class Shard:
         """Spend a little on what expires."""
         if self.running:
             self.state.sweep(steps)
-            if self.state.dirty:
-                self._dirty.set()
+            self._dirty.set()
 
     # -- the end
 
@@ -333,3 +390,8 @@ def gone(tp: TopicPartition, first: int, begin: int) -> str:
 def reset_hint(partition: int) -> str:
     """Say what a person can do."""
     return f"`tally reset --partition {partition}` starts it again from what the log has, with empty totals."
+
+
+def _kind_and_reason(out: Out) -> tuple[str, str]:
+    headers = dict(out.headers)
+    return headers.get(HEADER_KIND, b"").decode(), headers.get(HEADER_REASON, b"").decode()

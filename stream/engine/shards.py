@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from faust.types import TP, ConsumerMessage
 
-from stream.engine.shard import Dropped, Halted, Parts, Shard
+from stream.engine.shard import Dropped, Halted, Parts, Poison, Shard
 
 if TYPE_CHECKING:
     from stream.engine.blocks import Block
@@ -103,9 +103,9 @@ class Shards:
 
     async def _own(self, number: int) -> None:
         """Keep one partition running until the group takes it away."""
-        tp, pause = TP(self._parts.source, number), FIRST_PAUSE
+        tp, pause, poison = TP(self._parts.source, number), FIRST_PAUSE, Poison()
         while True:
-            shard = self._shards[number] = Shard(number, self._parts)
+            shard = self._shards[number] = Shard(number, self._parts, poison)
             regenerated = self._regenerated
             try:
                 async with self._together:
@@ -126,9 +126,11 @@ class Shards:
                 why = f"takeover: {exc!r}"
             self._place({tp: None})
             await shard.close()
+            self._parts.telemetry.partition(number).failed(why.partition(":")[0])
             if "enced" in why or "InvalidProducerEpoch" in why:
                 # Another worker has it, or had it. Who owns it now is the group's to say.
                 log.warning("%s: %s; asking for a new assignment", tp, why)
+                self._parts.telemetry.partition(number).fenced()
                 self._rejoin()
                 await _within(regenerated.wait(), REJOIN_PATIENCE)
             else:
@@ -145,6 +147,7 @@ class Shards:
         shard = self._shards.pop(number, None)
         if shard is not None:
             shard.lose(why)
+            self._parts.telemetry.forget(number)
             task = asyncio.create_task(shard.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

@@ -11,11 +11,9 @@ from stream.engine.blocks import Record
 class State(Protocol):
     """The state of one partition. Pure: it knows neither Kafka nor Redis nor the time."""
 
-    header: Header
-
     @property
-    def dirty(self) -> bool:
-        """Whether `take` would have something to commit."""
+    def header(self) -> Header:
+        """Term, number, position and counts."""
 
     def restore(self, records: Sequence[Record]) -> None:
         """Apply a run of the changelog."""
@@ -28,6 +26,9 @@ class State(Protocol):
 
     def fold(self, records: Sequence[Record], next_offset: int) -> None:
         """Fold a run of the source; afterwards the header says `next_offset`."""
+
+    def refuse(self, record: Record, next_offset: int, detail: str) -> None:
+        """Send a record to the rejected topic, reason `internal_error`, without looking into it."""
 
     def take(self) -> Commit | None:
         """Take all that is dirty at this instant."""

@@ -1,5 +1,6 @@
 """The engine on Apache Kafka: nothing is lost and nothing is counted twice, whatever happens to workers and brokers."""
 
+import random
 import signal
 import threading
 from collections.abc import Iterator
@@ -144,7 +145,9 @@ def test_rejected_events_go_out_once_for_each_commit(one: Lab) -> None:
     one.worker("a"), one.worker("b")
     one.settled("a", "b")
     sending = threading.Thread(
-        target=one.send, args=(16000,), kwargs={"rate": 2000.0, "value": lambda i: b'{"no":%d}' % i if i % 10 == 5 else b'{"id":"e%d"}' % i}
+        target=one.send,
+        args=(16000,),
+        kwargs={"rate": 2000.0, "value": lambda i: b'{"no":%d}' % i if i % 10 == 5 else b'{"id":"e%d"}' % i},
     )
     sending.start()
     wait_for(lambda: one.recount().headers.get(0) is not None, "the first commits")
@@ -155,3 +158,48 @@ def test_rejected_events_go_out_once_for_each_commit(one: Lab) -> None:
     assert found.exact, found.difference()
     entries = sorted(value or b"" for _, _, _, value in one.read(f"{one.app}-rejected"))
     assert entries == sorted(b'{"no":%d}' % i for i in range(16000) if i % 10 == 5)
+
+
+def test_an_event_on_which_the_fold_fails_is_refused_and_the_stream_goes_on(one: Lab) -> None:
+    """Stock Faust acknowledges and skips what its agent raised on; ours finds the event, and sends it to the rejected topic."""
+    one.worker("a")
+    one.settled("a")
+    one.send(2000, value=lambda i: b'{"poison":%d}' % i if i == 1003 else b'{"id":"e%d"}' % i)
+    wait_for(lambda: sum(h.counts.counted for h in one.recount().headers.values()) == 1999, "all others to be counted")
+    found = one.recount()
+    assert found.exact, found.difference()
+    assert [value for _, _, _, value in one.read(f"{one.app}-rejected")] == [b'{"poison":1003}']
+
+
+def test_a_commit_that_cannot_be_written_whole_is_not_written_at_all(one: Lab) -> None:
+    """A batch that is refused alone must not leave a transaction that commits the rest, nor an acknowledged offset."""
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+    one.worker("a")
+    one.settled("a")
+    one.send(500)
+    one.prove()
+    admin = AdminClient({"bootstrap.servers": one.bootstrap})
+
+    def limit(size: int) -> None:
+        entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+        topic = ConfigResource(ResourceType.TOPIC, f"{one.app}-rejected", incremental_configs=[entry])
+        for done in admin.incremental_alter_configs([topic]).values():
+            done.result(10)
+
+    limit(300)  # Kafka's own transaction markers, 78 bytes, still fit
+    long = random.Random(1).randbytes(500).hex().encode()
+    before = {n: h.next_offset for n, h in one.recount().headers.items()}
+    one.send(500, value=lambda i: b'{"no":"%s"}' % long if i == 701 else b'{"id":"e%d"}' % i)
+    wait_for(lambda: one.log("a").count("taken over afresh") >= 2, "the commit to fail, and fail again")
+    stuck = {n: h.next_offset for n, h in one.recount().headers.items()}
+    assert any(stuck[n] == before[n] for n in before), "the partition of the entry that does not fit stands still"
+    found = one.recount()
+    counted = {i for ids in found.counted.values() for i in ids}
+    assert all(sorted(set(ids)) == sorted(ids) for ids in found.counted.values())
+    limit(4 << 20)
+    wait_for(lambda: sum(h.counts.counted for h in one.recount().headers.values()) == 999, "the rest to be counted")
+    found = one.recount()
+    assert found.exact, found.difference()
+    assert counted < {i for ids in found.counted.values() for i in ids}
+    assert [value for _, _, _, value in one.read(f"{one.app}-rejected")] == [b'{"no":"%s"}' % long]

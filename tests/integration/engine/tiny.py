@@ -50,6 +50,8 @@ class TinyState:
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         for record in records:
             event = json.loads(record.value)
+            if event.get("poison"):
+                raise RuntimeError("a fold that fails")
             self.header.counts.read += 1
             self._moved = True
             if "id" not in event:
@@ -64,6 +66,11 @@ class TinyState:
                 self.header.counts.counted += 1
             self.header.fingerprint = Fingerprint.of(record)
         self.header.next_offset = next_offset
+
+    def refuse(self, record: Any, next_offset: int, detail: str) -> None:
+        self._outbox.append(Out("rejected", record.key, record.value, [("tally-detail", detail.encode())], None, None))
+        self.header.counts.rejected += 1
+        self.header.next_offset, self._moved = next_offset, True
 
     def take(self) -> Commit | None:
         if not self.dirty:
