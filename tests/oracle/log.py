@@ -136,7 +136,7 @@ class LogIndex:
     def _accept(self, event: Event, record_us: int) -> str:
         """Whether the event counts, and then where."""
         known = self.ids.get((event.customer, event.identity))
-        if known is not None and self.clock > known.clock + self.settings.max_age + self.settings.max_ahead:
+        if known is not None and self._forgotten(known):
             known = None
         if known is not None and not (self.rules.upserts(known.event.name) and self.rules.upserts(event.name)):
             return "duplicate"
@@ -150,6 +150,14 @@ class LogIndex:
         for key, metric in self.rules.metrics.items():
             self._count(key, metric, event, now)
         return "counted" if known is None else "replaced"
+
+    def _forgotten(self, known: Remembered) -> bool:
+        """Whether an id has been remembered for max_age + max_ahead, by the hours of the clock.
+
+        Ids are kept in segments of an hour, so for up to an hour longer than that.
+        """
+        hour = UNIT_US["h"]
+        return known.clock // hour < (self.clock - self.settings.max_age - self.settings.max_ahead) // hour
 
     def _count(self, key: str, metric: dict[str, Any], event: Event, now: Remembered) -> None:
         """Count an accepted event in one metric's windows that are kept."""

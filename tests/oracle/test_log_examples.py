@@ -87,9 +87,9 @@ def test_a_window_no_longer_kept_is_late() -> None:
 
 
 def test_an_id_is_forgotten_when_its_event_could_not_come_again() -> None:
-    """Within max_age + max_ahead an id is a duplicate, then it is new again."""
-    later = NOON + 7 * DAY + 300
-    records = log((NOON, event(1, NOON)), (later, event(1, later)), (later + 1, event(1, later)))
+    """Within max_age + max_ahead an id is a duplicate; when the hour that took it is over, it is new again."""
+    later = NOON + 7 * DAY + 3_600 + 299
+    records = log((NOON + 5, event(1, NOON)), (later, event(1, later)), (later + 1, event(1, later)))
     assert list(LogIndex(COUNT, records, 0).verdicts.values()) == ["counted", "duplicate", "counted"]
 
 

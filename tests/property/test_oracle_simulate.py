@@ -2,8 +2,7 @@
 
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.against import compare
 from tests.generators.cases import make_case, shrink

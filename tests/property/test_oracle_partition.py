@@ -1,0 +1,224 @@
+"""Partitions against the judge, commit by commit: random blocks, crashes, takeovers, re-routing and expiry.
+
+A small world of a topic, changelogs and Redis, without servers. What Redis shows must at every
+commit equal the recount of the log up to the position that it says.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from schemas.load import load
+from stream.core.commit import Commit, Out
+from stream.core.partition import Partition
+from stream.core.plan import Plan
+from tests.generators.logs import Log, make_log
+from tests.oracle.log import LogIndex, Settings
+from tests.oracle.readings import OVERALL
+from tests.oracle.rules import Rules
+from tests.oracle.times import KINDS, SECOND
+from tests.oracle.values import compact
+
+REFUSALS = ("malformed", "missing_field", "bad_timestamp", "too_old", "in_future", "too_large")
+
+
+@dataclass
+class Row:
+    """A changelog record."""
+
+    key: bytes
+    value: bytes | None
+
+
+class World:
+    """A topic, a changelog and a shown state for each partition, and the partitions that work on them."""
+
+    def __init__(self, log: Log, rnd: Random) -> None:
+        self.log, self.rnd = log, rnd
+        self.plan = Plan(load(compact(log.definitions).decode(), "metrics.json"))
+        count = len(log.partitions)
+        self.changelog: list[list[Row]] = [[] for _ in range(count)]
+        self.shown: list[dict[str, tuple[int, dict[str, str]]]] = [{} for _ in range(count)]
+        self.history: list[list[tuple[str, int, dict[str, str]]]] = [[] for _ in range(count)]
+        self.published: list[int | None] = [None] * count
+        self.rejected: Counter[tuple[int, int]] = Counter()
+        self.crashes = 0
+        self.partitions = [self.taken_over(number) for number in range(count)]
+
+    def taken_over(self, number: int) -> Partition:
+        """A partition as a new owner has it after recovery, from a changelog compacted up to anywhere."""
+        rows = self.changelog[number]
+        cut = self.rnd.randrange(len(rows) + 1)
+        latest = {row.key: index for index, row in enumerate(rows[:cut])}
+        kept = [row for index, row in enumerate(rows[:cut]) if latest[row.key] == index] + rows[cut:]
+        partition = Partition(self.plan, number, len(self.log.partitions), self.published[number])
+        partition.restore(kept)
+        partition.restored()
+        partition.begin_term()
+        return partition
+
+    def run(self) -> None:
+        """Work until every record is committed and every publication is out."""
+        busy = True
+        while busy:
+            busy = False
+            for number in self.rnd.sample(range(len(self.partitions)), len(self.partitions)):
+                while self.waiting(number):
+                    self.step(number)
+                    busy = True
+                if commit := self.partitions[number].take(1):
+                    self.commit(number, commit)
+                    busy = True
+
+    def waiting(self, number: int) -> bool:
+        """Whether the log holds records beyond what was folded."""
+        records = self.log.partitions[number]
+        return bool(records) and records[-1].offset >= (self.partitions[number].header.next_offset or 0)
+
+    def step(self, number: int) -> None:
+        """One of the things that happen to a partition."""
+        partition = self.partitions[number]
+        match self.rnd.randrange(8):
+            case 0 | 1 | 2 | 3:
+                position = partition.header.next_offset or 0
+                records = [record for record in self.log.partitions[number] if record.offset >= position]
+                if block := records[: self.rnd.choice((1, 2, 7, 30))]:
+                    rest = records[len(block) :]
+                    edge = (
+                        self.rnd.randrange(block[-1].offset + 1, rest[0].offset + 1) if rest else block[-1].offset + 1
+                    )
+                    partition.fold(block, edge)
+            case 4 | 5:
+                if commit := partition.take(self.rnd.choice((1, 2_000))):
+                    self.commit(number, commit)
+            case 6:
+                partition.sweep(self.rnd.choice((1, 10, 2_000)))
+            case 7 if self.rnd.randrange(3) == 0:
+                self.crash(number)
+
+    def crash(self, number: int) -> None:
+        """The owner is gone, with all that was not committed; now and then Redis has lost something too."""
+        self.crashes += 1
+        if self.rnd.randrange(4) == 0:
+            self.shown[number].clear()
+            self.published[number] = None
+        self.partitions[number] = self.taken_over(number)
+
+    def commit(self, number: int, commit: Commit) -> None:
+        """What a transaction does: the changelog and the side records; then Redis, unless it dies in between."""
+        assert commit.rows[0][0] == b"h"
+        self.changelog[number] += [Row(key, value) for key, value in commit.rows]
+        for out in commit.outbox:
+            self.send(out)
+        if self.rnd.randrange(12) == 0:
+            self.crash(number)
+            return
+        for publication in commit.publications:
+            known = {} if publication.whole else dict(self.shown[number].get(publication.customer, (0, {}))[1])
+            for name, text in publication.fields.items():
+                if text is None:
+                    known.pop(name, None)
+                else:
+                    known[name] = text
+            self.shown[number][publication.customer] = (commit.next_offset, known)
+            self.history[number].append((publication.customer, commit.next_offset, known))
+        if commit.complete:
+            self.published[number] = commit.version
+
+    def send(self, out: Out) -> None:
+        """A record for another topic, or for this one."""
+        if out.to == "events":
+            assert out.partition is not None
+            assert out.timestamp_ms is not None
+            self.log.append(out.partition, out.timestamp_ms, out.key, out.value, list(out.headers))
+        else:
+            headers = dict(out.headers)
+            self.rejected[int(headers["tally-partition"]), int(headers["tally-offset"])] += 1
+
+
+def windows_of(text: str) -> list[tuple[str, int | None, int | None, str, int]]:
+    """The windows in one field of Redis: kind, start, end, value, events."""
+    return [(kind, *window[:4]) for kind, several in json.loads(text)["w"].items() for window in several]
+
+
+def split(field: str) -> tuple[str, bytes]:
+    """The metric's key and the group of a field's name."""
+    key, brace, group = field.partition("{")
+    return key, (brace + group).encode() or OVERALL
+
+
+def check_shown(index: LogIndex, world: World, number: int) -> None:
+    """Every (value, position) that Redis ever showed is the recount up to that position."""
+    for customer, position, fields in world.history[number]:
+        for name, text in fields.items():
+            metric, group = split(name)
+            for kind, start, end, value, events in windows_of(text):
+                expected = index.total(customer, metric, kind, start, position, group) or ("", 0)
+                assert (value, events) == expected, (customer, name, kind, start, end, position)
+
+
+def check_whole(index: LogIndex, world: World, number: int, rules: Rules) -> None:
+    """At the end Redis shows every window that is open or ahead of the clock and has a row."""
+    position = world.partitions[number].header.next_offset or 0
+    for row in index.rows():
+        end = row.window[1]
+        total = index.total(row.customer, row.metric, row.kind, row.window[0], position, row.group)
+        if total is None or (end is not None and end * SECOND <= index.clock):
+            continue
+        name = row.metric + (row.group.decode() if row.group != OVERALL else "")
+        text = world.shown[number][row.customer][1][name]
+        assert (row.kind, *row.window, *total) in windows_of(text), row
+    assert {kind for metric in rules.metrics.values() for kind in rules.windows(metric)} <= set(KINDS)
+
+
+def check_usage(index: LogIndex, world: World, number: int) -> None:
+    """Windows that are kept, closed ones too, are readable from the partition."""
+    partition = world.partitions[number]
+    position = partition.header.next_offset or 0
+    for row in index.rows():
+        end = row.window[1]
+        if end is not None and index.clock >= end * SECOND + index.settings.kept(row.kind):
+            continue
+        if index.rules.metrics[row.metric].get("lateness"):
+            continue
+        total = index.total(row.customer, row.metric, row.kind, row.window[0], position, row.group)
+        at = index.clock if row.window[0] is None else row.window[0] * SECOND
+        found = [
+            (one.value, one.events)
+            for one in partition.usage(row.customer, row.metric, row.kind, at)
+            if compact(dict(one.group)) == row.group
+        ]
+        assert found == ([] if total is None else [total]), row
+
+
+def check(seed: int, features: Any) -> World:
+    """Run one world and judge it."""
+    rnd = Random(seed)
+    log = make_log(rnd, features)
+    world = World(log, rnd)
+    world.run()
+    rules = Rules(log.definitions)
+    for number, records in enumerate(log.partitions):
+        index = LogIndex(log.definitions, records, number, Settings(partitions=len(log.partitions)))
+        counts, seen = world.partitions[number].header.counts, index.counts
+        assert (counts.read, counts.counted + counts.replaced) == (seen["read"], seen["counted"] + seen["replaced"])
+        assert (counts.duplicate, counts.rerouted, counts.late) == (seen["duplicate"], seen["rerouted"], seen["late"])
+        assert counts.rejected == sum(seen[reason] for reason in REFUSALS)
+        check_shown(index, world, number)
+        check_whole(index, world, number, rules)
+        check_usage(index, world, number)
+    return world
+
+
+READY = frozenset({"counter", "groups", "filters", "rounding", "lateness", "dialects", "zones", "bad"})
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(min_value=0, max_value=2**40))
+def test_commits_show_the_recount_at_every_position(seed: int) -> None:
+    """Through crashes, takeovers, re-routing and expiry, Redis shows the recount of the log up to its position."""
+    check(seed, READY)
