@@ -55,7 +55,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-	@if command -v promtool >/dev/null; then promtool check config --agent=false deploy/prometheus/prometheus.yml \
+	@if command -v promtool >/dev/null; then promtool check config deploy/prometheus/prometheus.yml \
 		&& promtool test rules deploy/prometheus/tests/*.yml; \
 		else echo "promtool is not here (Debian: prometheus): the Prometheus rules are not checked"; fi
 
@@ -73,7 +73,11 @@ lock: setup
 	common="--universal --python-version 3.11 --generate-hashes --only-binary :all: --no-header --quiet \
 		--no-emit-package tallygate --find-links $$dist"; \
 	uv pip compile $$common $(ARGS) --extra dev --extra demo pyproject.toml -o requirements-dev.lock; \
-	uv pip compile $$common $(ARGS) -c requirements-dev.lock pyproject.toml -o requirements.lock
+	uv pip compile $$common $(ARGS) -c requirements-dev.lock pyproject.toml -o requirements.lock; \
+	printf 'hatchling\neditables\n' > "$$dist/build.in"; \
+	cd "$$dist" && cp "$(CURDIR)"/*.lock . \
+	&& uv pip compile $$common -c requirements-dev.lock build.in -o requirements-build.lock \
+	&& cp requirements-build.lock "$(CURDIR)"
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .tally build dist
