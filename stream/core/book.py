@@ -8,32 +8,8 @@ import msgspec
 
 from stream.core import layout, wire
 from stream.core.calendar import calendar_for
-from stream.core.header import KEY as HEADER_KEY
-from stream.core.header import Header, unpack
-
-try:
-    from stream.core.ids import Ids
-except ImportError:  # A3
-    import numpy as np
-
-    class Ids:
-        def __init__(self):
-            self.d = {}
-
-        def known(self, h):
-            return np.array([h[i : i + 16] in self.d for i in range(0, len(h), 16)], bool)
-
-        def add(self, h, hour):
-            for i in range(0, len(h), 16):
-                self.d[h[i : i + 16]] = hour
-
-        def expire(self, before):
-            self.d = {k: v for k, v in self.d.items() if v >= before}
-
-        def __len__(self):
-            return len(self.d)
-
-
+from stream.core.header import KEY as HEADER_KEY, Header, unpack
+from stream.core.ids import Ids
 from stream.core.layout import Layout
 from stream.core.plan import Plan
 from stream.core.rows import Series

@@ -11,7 +11,8 @@ metrics which cannot use the event's value:
 - `fold_n_c(t, p, us, bad)` folds one into the window of kind n of a row or cell, for the metrics of lateness class c.
 - `merge(r)` adds the finest window to the coarser ones.
 - `new(zone, key, w)` makes an empty row, `pack(r, shape)` lists it for msgpack, `thaw(v, zone, key)` makes it again.
-- `render(r, labels, tails, floors)` gives one JSON text for each metric, None where it has nothing to show.
+- `render(r, labels, tails, floors)` gives a field with its JSON for each metric, None where it has nothing to show;
+  for a group's row `name`, the group's JSON, comes last and is part of the fields.
 - `texts_n(c, label)` gives a cell's windows as JSON, one text for each metric that shows kind n.
 - `group(p)` gives the key of an event's group, None where it has none.
 """
@@ -214,17 +215,31 @@ def _decimals(layout: Layout, n: int, of: str) -> list[str]:
     return out
 
 
-def _shown(source: Source, rule: Counting, aggregation: str, slots: Sequence[str]) -> tuple[str, str]:
-    """What stands between the braces of an f-string for value and scaled value."""
+def _texts(source: Source, rule: Counting, aggregation: str, slots: Sequence[str], before: bool) -> list[str]:
+    """Lines that set `n` (the events), `q` (the value's text) and, for a limit, `s` (the scaled value).
+
+    `before`: `v` and `q` hold a finer window's value and its text. Often they are the same object, and decimals are
+    slow to write.
+    """
+    out = [f"n = {slots[0]}"]
     value = slots[-1]
+    if aggregation != "count":
+        out.append(f"{'u' if before else 'v'} = {value}")
+        value = "v"
+        if before:
+            out.append("same = u is v")
+            out.append("v = u")
     if rule.show is not None:
-        shown = f"{{{source.bind(rule.show)}({value}, {slots[0]})}}"
+        out.append(f"q = {source.bind(rule.show)}({'n' if aggregation == 'count' else value}, n)")
     elif aggregation == "count":
-        shown = f"{{{value}}}"
+        out.append("q = f'{n}'")
+    elif before:
+        out.append("if not same: q = v if v.__class__ is int else text(v)")
     else:
-        shown = f"{{v if (v := {value}).__class__ is int else text(v)}}"
-    scaled = "" if rule.scale is None else f"{{{source.bind(rule.scale)}({value}, {slots[0]})}}"
-    return shown, scaled
+        out.append("q = v if v.__class__ is int else text(v)")
+    if rule.scale is not None:
+        out.append(f"s = {source.bind(rule.scale)}({'n' if aggregation == 'count' else value}, n)")
+    return out
 
 
 def write_render(source: Source, layout: Layout, counting: Sequence[Counting]) -> None:
@@ -235,45 +250,57 @@ def write_render(source: Source, layout: Layout, counting: Sequence[Counting]) -
     """
     out = source.lines
     index = tail_index(layout)
-    out += ["def render(r, labels, tails, floors):"]
+    grouped = bool(layout.place.group)
+    out += [f"def render(r, labels, tails, floors{', name' if grouped else ''}):"]
     for n in range(len(layout.kinds)):
         out.append(f"    x{n} = labels[{n}][r.s{n}]")
     out += ["    live = r.s0 >= floors[0]"]
     for i, rule in enumerate(counting):
         column = layout.columns[i]
-        quick, slow = [], []
-        for n, kind in enumerate(layout.kinds):
-            if kind not in column.windows:
-                continue
-            slots = joined(layout, n, i)
-            shown, scaled = _shown(source, rule, column.aggregation, slots)
+        kinds = [n for n, kind in enumerate(layout.kinds) if kind in column.windows]
+        exact = rule.show is None and column.aggregation in {"min", "max", "latest"}
+        scaled = "" if rule.scale is None else "{s%d}"
+        out += [f"    if live and r.a{layout.first[0, i]}:"]
+        windows = []
+        for place, n in enumerate(kinds):
+            lines = _texts(source, rule, column.aggregation, joined(layout, n, i), exact and place > 0)
+            # each window's own names, for one f-string at the end; a count is its own number of events
+            own = [f"n{n} = n", f"q{n} = q"] + ([f"s{n} = s"] if scaled else [])
+            out += [f"        {line}" for line in [*lines, *own]]
+            windows.append(f'{{tails[{index[n, i]}]}}{{x{n}}}{{q{n}}}",{{n{n}}},"{scaled % n if scaled else ""}"]]')
+        out.append(f"        f{i} = f'{{{{\"w\":{{{{{','.join(windows)}}}}}}}}}'")
+        out += ["    else:", "        m = []"]
+        for n in kinds:
             tail = f"tails[{index[n, i]}]"
-            window = f'{{x{n}}}{shown}",{{{slots[0]}}},"{scaled}"]'
-            quick.append(f'"{kind}":[{{{tail}}}{window}]')
-            slow += [
-                f"        if r.s{n} >= floors[{n}] and {slots[0]}:",
-                f"            m.append(f'\"{kind}\":[{{{tail}}}{window}]')",
-                f"        elif {tail}:",
-                f"            m.append(f'\"{kind}\":[{{{tail}[:-1]}}]')",
+            events = joined(layout, n, i)[0]
+            lines = _texts(source, rule, column.aggregation, joined(layout, n, i), before=False)
+            out += [f"        if r.s{n} >= floors[{n}] and {events}:", *(f"            {line}" for line in lines)]
+            window = f'{{{tail}}}{{x{n}}}{{q}}",{{n}},"{"{s}" if scaled else ""}"]]'
+            out += [
+                f"            m.append(f'{window}')",
+                f"        elif len({tail}) > {len(tail_start(layout.kinds[n]))}:",
+                f"            m.append({tail}[:-1] + ']')",
             ]
-        out += [
-            f"    if live and r.a{layout.first[0, i]}:",
-            f"        f{i} = f'{{{{\"w\":{{{{{','.join(quick)}}}}}}}}}'",
-            "    else:",
-            "        m = []",
-            *slow,
-            f"        f{i} = '{{\"w\":{{' + ','.join(m) + '}}' if m else None",
-        ]
-    out += [f"    return ({''.join(f'f{i}, ' for i in range(len(counting)))})", ""]
+        out.append(f"        f{i} = '{{\"w\":{{' + ','.join(m) + '}}' if m else None")
+    names = [source.bind(rule.key) for rule in counting]
+    pairs = ", ".join(f"{name}{' + name' if grouped else ''}: f{i}" for i, name in enumerate(names))
+    out += [f"    return {{{pairs}}}", ""]
     for n, kind in enumerate(layout.kinds):
-        out += [f"def texts_{n}(r, x):", "    return ("]
+        out += [f"def texts_{n}(r, x):", "    out = []"]
         for i, rule in enumerate(counting):
             column = layout.columns[i]
             if kind in column.windows:
                 slots = [_slot(n, layout.first[n, i] + d) for d in range(SLOTS[column.aggregation])]
-                shown, scaled = _shown(source, rule, column.aggregation, slots)
-                out.append(f"        f'{{x}}{shown}\",{{{slots[0]}}},\"{scaled}\"],' if {slots[0]} else '',")
-        out += ["    )", ""]
+                scaled = "{s}" if rule.scale else ""
+                out += [f"    if {slots[0]}:"]
+                out += [f"        {line}" for line in _texts(source, rule, column.aggregation, slots, before=False)]
+                out += [f'        out.append(f\'{{x}}{{q}}",{{n}},"{scaled}"],\')', "    else: out.append('')"]
+        out += ["    return out", ""]
+
+
+def tail_start(kind: str) -> str:
+    """How a kind's list of windows begins in JSON."""
+    return f'"{kind}":['
 
 
 def tail_index(layout: Layout) -> dict[tuple[int, int], int]:

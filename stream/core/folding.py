@@ -11,10 +11,10 @@ step.
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Context, Inexact, InvalidOperation, Overflow, localcontext
 from typing import Any
 
-import numpy as np
 import xxhash
 
 from schemas.rejections import BAD_TIMESTAMP, IN_FUTURE, TOO_OLD, Refusal
@@ -27,8 +27,11 @@ from stream.core.murmur2 import partition_of
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
 
-CHUNK = 500
+CHUNK = 1000
 """Records decoded and looked up at once: enough to spread numpy's fixed cost, few enough to stay in the cache."""
+
+RECENT = 8000
+"""New ids that wait in a set before the table takes them: in small batches it costs several times more."""
 
 EXACT = Context(prec=EXACT_DIGITS, traps=[Inexact, InvalidOperation, Overflow])
 """Sums of accepted numbers fit into 120 digits; Python's default would silently keep 28."""
@@ -55,7 +58,7 @@ class Chunk:
     def clock_at(self, i: int) -> int:
         """The partition's clock with record i read, in microseconds."""
         if self.clocks is None:
-            self.clocks = [max(self.clock_us, at * 1000) for at in itertools.accumulate(self.times, max)]
+            self.clocks = [max(self.clock_us, at) for at in itertools.accumulate(self.times, max)]
         return self.clocks[i]
 
     def came_before(self, i: int) -> bool:
@@ -74,13 +77,16 @@ class Folding:
         self.settles: list[Settled] = []
         self.new_ids: list[tuple[int, bytes]] = []  # (clock-hour, hashes)
         self.moved = False
+        self.latest_us = -(1 << 62)  # of the events accepted; kept for files only
+        self._recent: set[bytes] = set()
+        self._recent_hour = 0
         self._decode: Callable[[Sequence[Any]], list[Any]] = self.plan.decoder.block
         self._aliases = self.plan.definitions.aliases
         self._homes: dict[str, int] = {}
         self._entries: dict[str, tuple[Any, ...]] = {}
         self._all: dict[str, list[Series]] = {}
         by_place = {series.shape.layout.place: series for series in book.series}
-        shortest = self.rules.max_age_us
+        shortest = (1 << 62) if self.rules.simulate else self.rules.max_age_us
         for name, named in self.plan.named.items():
             series = [by_place[shape.layout.place] for shape in named.shapes]
             self._all[name] = series
@@ -112,15 +118,25 @@ class Folding:
             header.next_offset = next_offset
             self.moved = True
 
+    def refuse(self, record: Any, next_offset: int, refusal: Refusal) -> None:
+        """Reject one record without looking into it."""
+        header = self.book.header
+        header.clock_us = max(header.clock_us, record.timestamp * 1000)
+        header.counts.read += 1
+        header.counts.rejected += 1
+        header.fingerprint, header.next_offset = Fingerprint.of(record), next_offset
+        self.outbox.append(outbox.rejected(record, refusal))
+        self.moved = True
+
     def _by_hour(self, records: Sequence[Any]) -> Iterable[Chunk]:
         """The records in chunks during which the clock stays within one hour: ids are stamped with it."""
-        times = [record.timestamp for record in records]
+        times = [record.timestamp * 1000 for record in records]
         while times:
             clock_us = self.book.header.clock_us
             hour = clock_us // HOUR_US
             cut = len(times)
-            if max(times) * 1000 // HOUR_US > hour:
-                clocks = [max(clock_us, at * 1000) // HOUR_US for at in itertools.accumulate(times, max)]
+            if max(times) // HOUR_US > hour:
+                clocks = [max(clock_us, at) // HOUR_US for at in itertools.accumulate(times, max)]
                 hour = clocks[0]
                 cut = next((i for i, each in enumerate(clocks) if each > hour), cut)
             chunk = Chunk(records[:cut], times[:cut], clock_us)
@@ -128,12 +144,34 @@ class Folding:
             yield chunk
             records, times = records[cut:], times[cut:]
 
+    def fold_file(self, records: Sequence[Any]) -> None:
+        """Fold lines of a file, each with its own timestamp as Kafka's."""
+        with localcontext(EXACT):
+            for at in range(0, len(records), CHUNK):
+                some = records[at : at + CHUNK]
+                clock_us = self.book.header.clock_us
+                events = self._decode(some)
+                chunk = Chunk(some, [self._own_time(event, clock_us) for event in events], clock_us)
+                chunk.events = events
+                self._fold_chunk(chunk)
+                self.new_ids.clear()
+                accepted = (at for i, at in enumerate(chunk.times) if i not in chunk.dropped)
+                self.latest_us = max(self.latest_us, *accepted, self.latest_us)
+
+    def _own_time(self, event: Any, clock_us: int) -> int:
+        if event.__class__ is not Refusal:
+            with suppress(BadTimestamp):
+                us: int = self.book.default.calendar[event.timestamp][0]
+                return us
+        return clock_us
+
     def _fold_chunk(self, chunk: Chunk) -> None:
         book, header = self.book, self.book.header
         if chunk.hour > header.clock_us // HOUR_US and not self.rules.simulate:
+            self._remember()
             book.ids.expire((chunk.hour * HOUR_US - self.rules.max_age_us - self.rules.max_ahead_us) // HOUR_US)
         book.clock_us = chunk.clock_us
-        header.clock_us = max(chunk.clock_us, max(chunk.times) * 1000)
+        header.clock_us = max(chunk.clock_us, *chunk.times)
         odd = self._look_up(chunk)
         self._loop(chunk, odd)
         counts = header.counts
@@ -143,14 +181,22 @@ class Folding:
             new = chunk.hashes
             if chunk.dropped:
                 new = [each for i, each in enumerate(new) if i not in chunk.dropped]
-            hashes = b"".join(new)
-            book.ids.add(hashes, chunk.hour)
-            self.new_ids.append((chunk.hour, hashes))
+            self.new_ids.append((chunk.hour, b"".join(new)))
+            self._recent.update(new)
+            self._recent_hour = chunk.hour
+            if len(self._recent) >= RECENT:
+                self._remember()
+
+    def _remember(self) -> None:
+        """Put the ids that wait into the table; they all came within one hour of the clock."""
+        if self._recent:
+            self.book.ids.add(b"".join(self._recent), self._recent_hour)
+            self._recent.clear()
 
     def _look_up(self, chunk: Chunk) -> list[bool] | None:
         """Decode, name and hash a chunk; the answer says which of it must be looked at one by one."""
         records = chunk.records
-        events = chunk.events = self._decode(records)
+        events = chunk.events = chunk.events or self._decode(records)
         odd: list[bool] | None = None
         headed = [i for i, record in enumerate(records) if record.headers]
         if self._aliases:
@@ -178,8 +224,9 @@ class Folding:
                     hashes.append(_digest(f"{event.customer_id}\n{event.id}".encode()))
         chunk.hashes = hashes
         known = self.book.ids.known(b"".join(hashes))
-        if np.any(known):
-            chunk.known = known.tolist()
+        recent = self._recent
+        if known.any() or not recent.isdisjoint(hashes):
+            chunk.known = [a or b in recent for a, b in zip(known.tolist(), hashes, strict=True)]
             odd = [a or b for a, b in zip(odd, chunk.known, strict=True)] if odd else chunk.known
         if len(set(hashes)) < len(hashes):
             places: dict[bytes, list[int]] = {}
@@ -195,7 +242,7 @@ class Folding:
     def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
         entries, one, clock_us = self._entries, self._one, chunk.clock_us
         newest = self.book.header.clock_us
-        least, most = newest - self._shortest_us, min(chunk.times) * 1000 + self.rules.max_ahead_us
+        least, most = newest - self._shortest_us, min(chunk.times) + self.rules.max_ahead_us
         bad: list[str] = []
         for i, event in enumerate(chunk.events):
             if odd is not None and odd[i]:
@@ -290,7 +337,10 @@ class Folding:
             chunk.dropped.add(i)
             return
         clock_us = chunk.clock_at(i)
-        refusal = self._untimely(w[0], clock_us, int(headers.get(outbox.FIRST_TIMESTAMP, record.timestamp)) * 1000)
+        stamped_us = (
+            int(headers[outbox.FIRST_TIMESTAMP]) * 1000 if outbox.FIRST_TIMESTAMP in headers else chunk.times[i]
+        )
+        refusal = self._untimely(w[0], clock_us, stamped_us)
         if refusal is not None:
             self._reject(chunk, i, refusal)
             return

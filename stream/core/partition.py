@@ -4,21 +4,21 @@ The engine's order of calls: `restore` with the changelog's records, `restored`,
 and `take` between two of them, as it likes. A partition whose commit failed is thrown away, never folded on again.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import localcontext
 from typing import Any
 
+from schemas.rejections import INTERNAL_ERROR, Refusal
 from schemas.totals import Total
-from stream.core import book as books
-from stream.core import header as headers
-from stream.core import wire
-from stream.core.book import HOUR_US, IDS_EACH, Book, Loader, Settled
+from stream.core import book as books, header as headers, wire
+from stream.core.book import HOUR_US, IDS_EACH, Book, Loader
 from stream.core.commit import Commit, Publication
 from stream.core.folding import EXACT, Folding
 from stream.core.header import Header
 from stream.core.plan import Plan
 from stream.core.publishing import Marks
-from stream.core.reading import totals
+from stream.core.reading import every, totals
 from stream.core.rows import Series
 from stream.core.sweeping import Sweep
 
@@ -64,7 +64,7 @@ class Partition:
                 self._marks.settled(int.from_bytes(key[1:9], "big"), hour * HOUR_US, settles)
         self._marks.restart(version)
         published = self._published
-        if version == 0 or published == version and not self._changed_definitions:
+        if version == 0 or (published == version and not self._changed_definitions):
             return
         if published is None or self._changed_definitions:
             self._marks.mark(self._customers(), published)
@@ -82,6 +82,10 @@ class Partition:
     def fold(self, records: Sequence[Any], next_offset: int) -> None:
         """Fold a block: records of the source in order, all that the log delivers below `next_offset`."""
         self._folding.fold(records, next_offset)
+
+    def refuse(self, record: Any, next_offset: int, detail: str) -> None:
+        """Reject one record of the source on which `fold` raised: a fault of ours, and it must not stop the stream."""
+        self._folding.refuse(record, next_offset, Refusal(INTERNAL_ERROR, detail))
 
     def take(self, most: int = 2000) -> Commit | None:
         """Everything that changed since the last call, encoded and rendered; None where nothing did.
@@ -154,36 +158,39 @@ class Partition:
     # -- what Redis shows
 
     def _publications(self, dirty: list[tuple[Series, list[Any]]], version: int, most: int) -> list[Publication]:
+        marks, clock_us, made = self._marks, self._book.header.clock_us, self._folding.settles
+        marks.settled(version, clock_us, made)
+        self._folding.settles = []
         fields: dict[str, dict[str, str | None]] = {}
-        clock_us = self._book.header.clock_us
         for series, rows in dirty:
-            for customer, texts in series.rendered(rows, clock_us):
+            rendered = series.rendered(rows, clock_us)
+            if not series.grouped and not fields:
+                fields = dict(rendered)
+                continue
+            for customer, texts in rendered:
                 known = fields.get(customer)
                 if known is None:
                     fields[customer] = texts
                 else:
                     known.update(texts)
         settles: dict[str, list[str]] = {}
-        for customer, reservation in _pairs(self._folding.settles):
-            settles.setdefault(customer, []).append(reservation)
-            fields.setdefault(customer, {})
-        marks = self._marks
-        marks.settled(version, clock_us, self._folding.settles)
-        self._folding.settles = []
-        whole: list[str] = []
-        for customer in marks.marked:
-            if len(whole) == most:
-                break
-            whole.append(customer)
-        out = [
-            Publication(customer, texts, settles.get(customer, []), False)
-            for customer, texts in fields.items()
-            if customer not in marks.marked
-        ]
-        for customer in [*whole, *(each for each in fields if each in marks.marked and each not in set(whole))]:
-            waiting = marks.marked.pop(customer)
-            waiting += [each for each in settles.get(customer, ()) if each not in waiting]
-            out.append(Publication(customer, self._all_fields(customer), waiting, True))
+        for each in made:
+            settles.setdefault(each.customer, []).append(each.reservation)
+            fields.setdefault(each.customer, {})
+        if not settles and not marks.marked:
+            out = [Publication(customer, texts, [], False) for customer, texts in fields.items()]
+        else:
+            out = [
+                Publication(customer, texts, settles.get(customer, []), False)
+                for customer, texts in fields.items()
+                if customer not in marks.marked
+            ]
+            whole = dict.fromkeys(itertools.islice(marks.marked, most))
+            whole.update(dict.fromkeys(customer for customer in fields if customer in marks.marked))
+            for customer in whole:
+                waiting = marks.marked.pop(customer)
+                waiting += [each for each in settles.get(customer, ()) if each not in waiting]
+                out.append(Publication(customer, self._all_fields(customer), waiting, True))
         marks.changed(version, [each.customer for each in out])
         return out
 
@@ -230,6 +237,11 @@ class Partition:
                 (row for row in rows if metric in {None, row.metric} and window in {None, row.window}), key=Total.order
             )
 
+    def every(self, last_us: int) -> list[Total]:
+        """Every total of every window that was ever filled and does not begin after an instant."""
+        with localcontext(EXACT):
+            return [row for row in every(self._book) if row.start is None or row.start * 1_000_000 <= last_us]
+
     # -- in the background
 
     def sweep(self, steps: int = 2000) -> None:
@@ -239,7 +251,3 @@ class Partition:
         """
         with localcontext(EXACT):
             self._sweep.step(steps)
-
-
-def _pairs(settles: list[Settled]) -> Iterator[tuple[str, str]]:
-    return ((each.customer, each.reservation) for each in settles)

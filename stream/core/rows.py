@@ -43,9 +43,8 @@ class Series:
         self.rows: dict[str, Any] = {}
         self.dirty: list[Any] = []
         self.closed = Closed()
-        self.keys = tuple(column.key for column in shape.layout.columns)
         self.names = _Names(place.group)
-        self._floors: tuple[Any, Any] = (None, ())
+        self._floors: tuple[Any, tuple[int, ...]] = (None, ())
         longest: dict[int, int | None] = {}
         for kind in shape.numbers:
             by = min(kind, closed.BY_MONTH)
@@ -301,23 +300,22 @@ class Series:
         if not older:
             return self.shape.no_tails
         older.sort(key=lambda cell: getattr(cell, f"s{cell.n}"))
-        by_kind: dict[int, tuple[str, ...]] = {}
+        tails = list(self.shape.no_tails)
         for cell in older:
-            texts = cell.texts
-            if texts is None:
-                texts = cell.texts = self.shape.texts[cell.n](cell, labels[cell.n][getattr(cell, f"s{cell.n}")])
-            before = by_kind.get(cell.n)
-            by_kind[cell.n] = texts if before is None else tuple(map(str.__add__, before, texts))
-        columns = self.shape.layout.columns
-        nothing = [("",) * sum(kind in column.windows for column in columns) for kind in self.shape.kinds]
-        return tuple(text for n in range(len(self.shape.kinds)) for text in by_kind.get(n, nothing[n]))
+            n = cell.n
+            if cell.texts is None:
+                cell.texts = self.shape.texts[n](cell, labels[n][getattr(cell, f"s{n}")])
+            for place, text in zip(self.shape.tails_of[n], cell.texts, strict=True):
+                tails[place] += text
+        return tuple(tails)
 
-    def rendered(self, rows: list[Any], clock_us: int) -> Iterator[tuple[str, dict[str, str | None]]]:
+    def rendered(self, rows: list[Any], clock_us: int) -> list[tuple[str, dict[str, str | None]]]:
         """(customer, fields) of each row."""
-        render, keys, numbers, grouped = self.shape.render, self.keys, self.shape.numbers, self.grouped
+        render, numbers, grouped, names = self.shape.render, self.shape.numbers, self.grouped, self.names
         zone: Zone | None = None
         labels: list[Any] = []
         floors: tuple[int, ...] = ()
+        out: list[tuple[str, dict[str, str | None]]] = []
         for row in rows:
             if row.zone is not zone:
                 zone = row.zone
@@ -325,13 +323,12 @@ class Series:
             if row.tails is None or (row.older is not None and row.floors is not floors):
                 row.tails = self.tails(row, floors, labels)
             row.floors = floors
-            texts = render(row, labels, row.tails, floors)
             if grouped:
                 customer, group = row.key
-                name = self.names[group]
-                yield customer, {key + name: text for key, text in zip(keys, texts, strict=True)}
+                out.append((customer, render(row, labels, row.tails, floors, names[group])))
             else:
-                yield row.key, dict(zip(keys, texts, strict=True))
+                out.append((row.key, render(row, labels, row.tails, floors)))
+        return out
 
     def encoded(self, rows: list[Any]) -> list[tuple[bytes, bytes]]:
         """Rows and changed packs as changelog records, before they are cut to size."""

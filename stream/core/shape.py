@@ -45,7 +45,8 @@ class Shape:
             type(f"Cell{n}", (), {"__slots__": (f"s{n}", "end", "raw", "texts", *slots[n]), "n": n}) for n in kinds
         ]
         self.tail_index = codegen.tail_index(layout)
-        self.no_tails = ("",) * len(self.tail_index)
+        self.no_tails = tuple(codegen.tail_start(self.kinds[n]) for n, _ in self.tail_index)
+        self.tails_of = [[place for (kind, _), place in self.tail_index.items() if kind == n] for n in kinds]
         refill: list[Any] = []
         values: list[Any] = []
 

@@ -1,6 +1,7 @@
 """A calendar as a partition's rows refer to it: by a small number, with what rendering needs of it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from schemas.definitions import KINDS
@@ -35,8 +36,8 @@ class Zone:
 
     def __init__(self, number: int, name: str, anchor: int | None, calendar: Any) -> None:
         self.number, self.name, self.anchor, self.calendar = number, name, anchor, calendar
-        self.labels = [Label(lambda start, kind=kind: calendar.end(kind, start)) for kind in range(len(KINDS))]
-        self._minute = -1
+        self.labels = [Label(partial(calendar.end, kind)) for kind in range(len(KINDS))]
+        self._minute: int | None = None
         self._floors: tuple[int, ...] = ()
 
     def floors(self, clock_us: int) -> tuple[int, ...]:
