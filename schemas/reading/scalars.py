@@ -252,7 +252,7 @@ class CustomerId(Text, KeyShape):
     """A customer's id: a text of 1 to 256 bytes, or an integer, which is read as its digits."""
 
     def __init__(self) -> None:
-        super().__init__("customer id")
+        super().__init__("customer id", blank=True)
 
     def read(self, node: Node, path: str, report: Report) -> Any:
         if isinstance(node, Value) and isinstance(node.value, int) and not isinstance(node.value, bool):

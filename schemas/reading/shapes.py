@@ -78,13 +78,17 @@ def unreadable(node: Node, path: str, report: Report) -> bool:
 class Text:
     """A text of 1 to `most` bytes of UTF-8 without control characters (tabs and newlines included).
 
-    With `several_lines` a text may hold newlines and tabs, for descriptions.
+    With `several_lines` a text may hold newlines and tabs, for descriptions; with `blank` it may be
+    spaces alone, as an id may.
     """
 
-    def __init__(self, what: str = "text", *, most: int = 256, several_lines: bool = False) -> None:
+    def __init__(
+        self, what: str = "text", *, most: int = 256, several_lines: bool = False, blank: bool = False
+    ) -> None:
         self.what = what
         self.most = most
         self.several_lines = several_lines
+        self.blank = blank
 
     def read(self, node: Node, path: str, report: Report) -> Any:
         if unreadable(node, path, report):
@@ -107,7 +111,7 @@ class Text:
     def fault_of(self, text: str) -> str | None:
         """What is wrong with a text, None if nothing is."""
         allowed = "\n\t" if self.several_lines else ""
-        if not text.strip():
+        if not (text if self.blank else text.strip()):
             return f"is an empty text: write {_article(self.what)}"
         if any(letter not in allowed and (ord(letter) < 32 or 127 <= ord(letter) < 160) for letter in text):
             return "holds a control character: leave it out"
