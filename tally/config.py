@@ -1,8 +1,13 @@
 """The settings, for commands: read once where they are needed, wrong ones told as wrong use."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from stream.settings import Settings, SettingsFault, from_environment
+
+if TYPE_CHECKING:
+    from stream.core.plan import Rules
 
 
 def settings() -> Settings:
@@ -11,3 +16,15 @@ def settings() -> Settings:
         return from_environment()
     except SettingsFault as faults:
         raise click.UsageError("The environment has faults:\n" + str(faults)) from None
+
+
+def rules(config: Settings) -> "Rules":
+    """What of the settings decides which events count."""
+    from stream.core.plan import Rules  # numpy comes with it: for those commands only that fold
+
+    return Rules(
+        app=config.app,
+        max_age_us=config.max_age_us,
+        max_ahead_us=config.max_ahead_us,
+        keep_us=config.keep_us,
+    )

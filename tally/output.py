@@ -1,8 +1,10 @@
 """What commands print: JSON for programs, tables for people, progress for whoever watches."""
 
+import os
+import stat
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import click
 
@@ -53,6 +55,15 @@ def _cell(value: object) -> str:
     # what a producer wrote must not move the cursor of who reads it
     text = "" if value is None else str(value)
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def size_of(file: BinaryIO) -> int:
+    """The bytes of a file on disk; 0 of a pipe or a terminal, whose end nobody knows."""
+    try:
+        state = os.fstat(file.fileno())
+    except OSError:
+        return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
 
 
 def plural(count: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from schemas.definitions import Definitions
 from schemas.totals import Total
 from stream import logs
 from stream.core.partition import Partition
-from stream.core.plan import Plan, Rules
+from stream.core.plan import Plan
 from stream.engine.app import App, Engine, Session
 from stream.engine.shard import Dropped, Shard
 from stream.settings import Settings
@@ -19,6 +19,7 @@ from stream.totals import reader
 from stream.totals.connection import connect, faults
 from stream.totals.gate_config import GateConfigs
 from stream.totals.publisher import Publisher
+from tally.config import rules
 from tally.worker_http import NotHere, WorkerHttp, split_address
 
 log = logs.named(__name__)
@@ -58,14 +59,8 @@ class Worker:
         """
         self._settings, self._definitions = settings, definitions
         self.telemetry = Telemetry()
-        self.http = WorkerHttp(self, self.telemetry, settings.listen)
-        rules = Rules(
-            app=settings.app,
-            max_age_us=settings.max_age_us,
-            max_ahead_us=settings.max_ahead_us,
-            keep_us=settings.keep_us,
-        )
-        self._plan = Plan(definitions, rules)
+        self.http = WorkerHttp(self, self.telemetry, settings.listen, refresh=self.refresh)
+        self._plan = Plan(definitions, rules(settings))
         self._redis: Any = None
         self._gate: GateConfigs | None = None
         self._publishers: dict[int, Publisher] = {}
@@ -147,6 +142,21 @@ class Worker:
         return publisher
 
     # -- what HTTP asks
+
+    def refresh(self) -> None:
+        """Bring the gauges up to date: once for each /metrics, not once for each commit."""
+        shards = self.engine.shards
+        for number, shard in (shards.running if shards is not None else {}).items():
+            part, publisher = self.telemetry.partition(number), self._publishers[number]
+            part.fresh.set((publisher.fresh_us or 0) / 1_000_000)
+            part.behind.set(publisher.behind)
+            part.recovered.set(1 if publisher.complete else 0)
+            if isinstance(state := shard.state, Partition):
+                part.clock.set(max(0, state.header.clock_us) / 1_000_000)
+                ids, ids_bytes, rows = state.sizes
+                part.ids.set(ids)
+                part.ids_bytes.set(ids_bytes)
+                part.rows.set(rows)
 
     def unready(self) -> Sequence[str]:
         """Why the worker is not ready: partitions that are not recovered, halted, or not whole in Redis."""

@@ -76,7 +76,10 @@ class WorkerHttp:
         listen: str,
         *,
         clock: Callable[[], float] = time.time,
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
+        """`refresh` is called before each /metrics, to bring gauges up to date."""
+        self._refresh = refresh
         self._view = view
         self._telemetry = telemetry
         self._host, self._port = split_address(listen)
@@ -118,6 +121,7 @@ class WorkerHttp:
         return web.Response(text="Tallystream worker: /metrics /healthz/live /healthz/ready /v1/usage?customer=C\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        self._refresh()
         self._telemetry.ready.set(0 if self._view.unready() else 1)
         return web.Response(body=self._telemetry.render(), headers={"Content-Type": CONTENT_TYPE})
 

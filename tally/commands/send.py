@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import stat
 import threading
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from tally import kafka
 from tally.cli import Command, json_option
 from tally.config import settings
 from tally.outgoing import Inspector, Raw
-from tally.output import Progress, plural, print_json
+from tally.output import Progress, plural, print_json, size_of
 from tally.topics import ensure_events
 
 CHUNK = 256 << 10  # bytes read at once: what waits for Kafka's answer is bounded by it
@@ -81,7 +80,7 @@ async def _send(config: Settings, file: BinaryIO, *, event_time: bool, anyway: b
     await ensure_events(config.kafka, topic, config.partitions)
     report, inspector = Sent(), Inspector()
     async with kafka.producer(config.kafka) as producer:
-        with Progress("Sending", _size(file)) as progress:
+        with Progress("Sending", size_of(file)) as progress:
             async for block in _blocks(file):
                 await _send_block(producer, topic, block, inspector, report, event_time=event_time, anyway=anyway)
                 progress.step(sum(len(line) + 1 for _, line in block))
@@ -175,12 +174,3 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
             raise click.ClickException(f"{file.name} cannot be read: {chunk.strerror}") from chunk
         yield chunk
         room.release()
-
-
-def _size(file: BinaryIO) -> int:
-    """The bytes of a file on disk; 0 of a pipe or a terminal, whose end nobody knows."""
-    try:
-        state = os.fstat(file.fileno())
-    except OSError:
-        return 0
-    return state.st_size if stat.S_ISREG(state.st_mode) else 0
