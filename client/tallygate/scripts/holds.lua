@@ -12,39 +12,51 @@
 -- A window is the first letters of its kind and its start in seconds: mi 1772712000 is "mi1772712000"; "g" is a
 -- gauge's present state, "to" all time. Deadlines stand in the customer's sorted set, settled ids among them.
 
--- Calls count(sum, amount) for each sum in which a hold counts.
-local function each_sum(hold, count)
+-- Calls each_line(field, cost) for the lines of a hold, and each_sum(sum, amount) for the sums in which it counts.
+local function read_hold(hold, each_line, each_sum)
   local field, cost
   for line in string.gmatch(hold, '\n([^\n]+)') do
     local mark = string.sub(line, 1, 1)
-    if mark == '+' or mark == '=' then
-      local window, amount = string.match(line, '^.(%S+) ?(%d*)$')
-      local name = field
-      if mark == '+' then
-        name = string.match(field, '^[^{]+')
-      end
-      count('=' .. window .. ' ' .. name, amount == '' and cost or amount)
-    else
+    if mark ~= '+' and mark ~= '=' then
       field, cost = string.match(line, '^(.*) (%S+)$')
+      if each_line then
+        each_line(field, cost)
+      end
+    elseif each_sum then
+      local window, amount = string.match(line, '^.(%S+) ?(%d*)$')
+      local name = mark == '=' and field or string.match(field, '^[^{]+')
+      each_sum('=' .. window .. ' ' .. name, amount == '' and cost or amount)
     end
   end
 end
 
 -- Gives back the place that a hold takes.
 local function give_back(holds, hold)
-  each_sum(hold, function(sum, amount)
+  read_hold(hold, nil, function(sum, amount)
     if redis.call('HINCRBY', holds, sum, '-' .. amount) <= 0 then
       redis.call('HDEL', holds, sum)
     end
   end)
 end
 
--- The earliest moment at which something of the customer's lapses, kept where the sweep looks.
-local function keep_due(due, deadlines, customer)
+-- Forgets a hold or a settled id.
+local function forget(holds, deadlines, id)
+  local hold = redis.call('HGET', holds, '#' .. id)
+  if hold and hold ~= 'S' then
+    give_back(holds, hold)
+  end
+  redis.call('HDEL', holds, '#' .. id)
+  redis.call('ZREM', deadlines, id)
+end
+
+-- The earliest moment at which something of the customer's lapses, kept where the sweep looks. With nothing left, not
+-- even the revision of the limits stays.
+local function keep_due(due, holds, deadlines, customer)
   local first = redis.call('ZRANGE', deadlines, 0, 0, 'WITHSCORES')
   if first[2] then
     redis.call('ZADD', due, first[2], customer)
   else
     redis.call('ZREM', due, customer)
+    redis.call('DEL', holds)
   end
 end

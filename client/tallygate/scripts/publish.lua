@@ -45,7 +45,7 @@ local function settle(holds, deadlines, ids, customer)
     redis.call('HSET', holds, field, 'S')
     redis.call('ZADD', deadlines, forgotten, id)
   end
-  keep_due(KEYS[2], deadlines, customer)
+  keep_due(KEYS[2], holds, deadlines, customer)
 end
 
 local key, older = 3, 0
@@ -66,7 +66,7 @@ for _, customer in ipairs(cmsgpack.unpack(ARGV[8])) do
     in_batches('HSET', totals, sets)
     in_batches('HDEL', totals, dels)
     -- Nothing left to show: a customer who is not there has no totals, and costs nothing.
-    if (whole or #dels > 0) and redis.call('HLEN', totals) == 2 then
+    if (whole or #sets == 0) and redis.call('HLEN', totals) == 2 then
       redis.call('DEL', totals)
     end
     if ids then

@@ -8,15 +8,7 @@ if not fresh or redis.call('HGET', KEYS[1], 'c') ~= '1' then
 end
 local ids = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', fresh, 'LIMIT', 0, tonumber(ARGV[2]))
 for _, id in ipairs(ids) do
-  local hold = redis.call('HGET', KEYS[3], '#' .. id)
-  if hold and hold ~= 'S' then
-    give_back(KEYS[3], hold)
-  end
-  redis.call('HDEL', KEYS[3], '#' .. id)
-  redis.call('ZREM', KEYS[4], id)
+  forget(KEYS[3], KEYS[4], id)
 end
-if redis.call('EXISTS', KEYS[4]) == 0 then
-  redis.call('DEL', KEYS[3])
-end
-keep_due(KEYS[2], KEYS[4], ARGV[1])
+keep_due(KEYS[2], KEYS[3], KEYS[4], ARGV[1])
 return #ids

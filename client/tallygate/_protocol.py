@@ -1,0 +1,171 @@
+"""The gate's side of the scripts: what to send, what an answer means, when to ask again. No IO.
+
+A conversation is a generator: it yields what to send to Redis and is sent what came back; a gate for threads and one
+for asyncio run the same ones.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tallygate import layout
+from tallygate._scripts import Script, script
+from tallygate.answers import Check, Release, Reservation, instant
+from tallygate.errors import GateUnavailable, OtherLines, UnknownLayout, WrongGroup
+from tallygate.requests import Asked
+
+GATE = script("holds", "gate")
+RELEASE = script("holds", "release")
+
+REREAD_AFTER_S = 1.0
+"""How often the number of partitions is read again while Redis holds nothing fresh of a customer's partition."""
+
+ALIASES_FOR_S = 60.0
+"""How long an alias is remembered: definitions change, and a service lives long."""
+
+MOST_ALIASES = 10_000
+MOST_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Send:
+    """One call: a script, or with no script the reading of the app's hash."""
+
+    script: Script | None
+    keys: tuple[str, ...]
+    args: tuple[str | int, ...]
+
+
+Talk = Generator[Send, Any, Any]
+
+
+class Protocol:
+    """What a gate knows of an app: its number of partitions, and the aliases it has met."""
+
+    def __init__(self, app: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app = app
+        self._clock = clock
+        self._partitions: int | None = None
+        self._read_at = float("-inf")
+        self._aliases: dict[str, tuple[str, float]] = {}
+
+    def check(self, customer: str, asked: Asked, staleness: str) -> Talk:
+        """Talk about a check; returns a `Check`."""
+        return self._decide("check", customer, asked, staleness, "", "")
+
+    def reserve(self, customer: str, asked: Asked, staleness: str, id_: str, ttl: str) -> Talk:
+        """Talk about a reservation; returns a `Reservation`."""
+        return self._decide("reserve", customer, asked, staleness, id_, ttl)
+
+    def _decide(self, op: str, customer: str, asked: Asked, staleness: str, id_: str, ttl: str) -> Talk:
+        def args(name: str) -> list[str]:
+            return [name, staleness, id_, ttl, *asked.args()]
+
+        reply = yield from self._call(GATE, customer, [op], args)
+        word = reply[0] if reply is not None else "missing"
+        if word == "other_lines":
+            raise OtherLines(f"the hold {id_!r} is there already, with other lines")
+        if word == "wrong_group":
+            raise WrongGroup(f"a group of {reply[1]} names exactly the properties that it is grouped by")
+        if reply is None or word not in {"answer", "missing"}:
+            reply = ["missing", "0", "stale", asked.lines[0][0], *[""] * 10]
+        check = _check(reply)
+        if op == "check":
+            return check
+        at = instant(int(reply[13])) if reply[13] else None
+        return Reservation(**{name: getattr(check, name) for name in _FIELDS}, id=id_, at=at)
+
+    def release(self, customer: str, id_: str) -> Talk:
+        """Talk about a release; returns a `Release`."""
+        reply = yield from self._call(RELEASE, customer, [], lambda name: [name, id_])
+        if reply is None or reply[0] == "missing":
+            return Release(False, "unknown")
+        return Release(reply[1] == "1", reply[2])
+
+    def _call(self, called: Script, customer: str, first: list[str], args: Callable[[str], list[str]]) -> Talk:
+        """Call a script for a customer: follow an alias, read the layout again where it was wrong.
+
+        Returns the answer's texts; None where nobody has said how many partitions there are.
+        """
+        name = self._known(customer)
+        for _ in range(MOST_TRIES):
+            if self._partitions is None:
+                yield from self._read_layout()
+            partitions = self._partitions
+            if partitions is None:
+                return None
+            keys = layout.Keys(self._app, layout.partition_of(name, partitions))
+            where = (keys.status, *keys.of(name), keys.due)
+            reply = yield Send(called, where, (*first, layout.VERSION, partitions, *args(name)))
+            reply = [part.decode() if isinstance(part, bytes) else part for part in reply]
+            if reply[0] == "layout":
+                yield from self._read_layout()
+                if self._partitions == partitions:
+                    # This partition is kept otherwise than the app says: a worker of another number of partitions.
+                    raise GateUnavailable("Redis is being filled with another number of partitions")
+            elif reply[0] == "alias":
+                name = reply[1]
+                self._remember(customer, name)
+            elif self._may_be_elsewhere(reply):
+                yield from self._read_layout()
+                if self._partitions == partitions:
+                    return reply
+            else:
+                return reply
+        raise GateUnavailable("Redis gave another layout or alias each time")
+
+    def _may_be_elsewhere(self, reply: list[str]) -> bool:
+        """Whether Redis holds nothing, or nothing fresh, where we looked: the partitions may be others by now."""
+        nothing = reply[0] == "missing" or reply[2] == "stale"
+        return nothing and self._clock() - self._read_at >= REREAD_AFTER_S
+
+    def _read_layout(self) -> Generator[Send, Any, None]:
+        key = layout.app_key(self._app)
+        kept_as, partitions = yield Send(None, (key,), (layout.APP_LAYOUT, layout.APP_PARTITIONS))
+        self._read_at = self._clock()
+        if kept_as is not None and int(kept_as) != layout.VERSION:
+            raise UnknownLayout(f"Redis holds layout {int(kept_as)}, this tallygate reads layout {layout.VERSION}")
+        if partitions is not None:
+            self._partitions = int(partitions)
+
+    def _known(self, customer: str) -> str:
+        found = self._aliases.get(customer)
+        if found is None:
+            return customer
+        name, until = found
+        if self._clock() < until:
+            return name
+        self._aliases.pop(customer, None)
+        return customer
+
+    def _remember(self, alias: str, name: str) -> None:
+        if len(self._aliases) >= MOST_ALIASES:
+            self._aliases.clear()
+        self._aliases[alias] = (name, self._clock() + ALIASES_FOR_S)
+
+
+_FIELDS = tuple(Check.__dataclass_fields__)
+
+
+def _check(reply: list[str]) -> Check:
+    _, allowed, reason, metric, used, reserved, limit, remaining, window, ends, warnings, fresh, now, _ = reply
+    return Check(
+        allowed=allowed == "1",
+        reason=reason,
+        metric=metric,
+        used=_amount(used),
+        reserved=_amount(reserved),
+        limit=_amount(limit),
+        remaining=_amount(remaining),
+        window=window or None,
+        resets_at=instant(int(ends) * 1_000_000) if ends else None,
+        warnings=tuple(Decimal(share) for share in warnings.split()),
+        as_of=instant(int(fresh)) if fresh else None,
+        lag_ms=max(0, int(now) - int(fresh)) // 1000 if fresh else None,
+    )
+
+
+def _amount(text: str) -> Decimal | None:
+    return Decimal(text) if text else None

@@ -1,0 +1,429 @@
+-- Check and reserve: does every limit that applies to any line of the request allow it? Goes after holds.lua.
+-- KEYS: 1 the partition's hash  2 the customer's totals  3 its holds  4 its deadlines  5 the partition's due customers
+-- ARGV: 1 "check", which changes nothing, or "reserve"  2 layout version  3 partitions  4 the customer
+--       5 the staleness allowed, in microseconds, or "" for each limit's own  6 the hold's id, "" to check
+--       7 its time to live in microseconds, "" to check
+--       then for each line: metric, group as compact JSON with sorted keys or "", cost as a plain decimal from 0 up
+-- Answers, all texts: {"answer" or "missing", "1" if allowed else "0", reason, metric, used, reserved, limit, remaining,
+--       window, its end in seconds, warnings with spaces between, fresh-as-of in microseconds, now in microseconds,
+--       the time for the event in microseconds}, each "" where there is none; "missing" says that Redis holds nothing of
+--       this partition, so that the number of partitions may be another.
+-- Or, having changed nothing: {"layout", version, partitions} where the caller's are wrong, {"alias", the customer's
+--       id} to call again with it, {"other_lines"} where the hold has other lines, {"wrong_group", metric} where a
+--       group does not name the metric's properties.
+local op = ARGV[1]
+local MOST = 9007199254740991
+local CODES = {
+  minute = 'mi', hour = 'ho', day = 'da', week = 'we', month = 'mo', quarter = 'qu', year = 'ye',
+  billing_period = 'bi', total = 'to', [''] = 'g',
+}
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- 1. What stands in the partition's hash.
+local fields, place = {'y', 'n', 'f', 'c', 'r'}, {}
+for i = 8, #ARGV, 3 do
+  if not place[ARGV[i]] then
+    fields[#fields + 1] = 'L:' .. ARGV[i]
+    place[ARGV[i]] = #fields
+  end
+end
+local status = redis.call('HMGET', KEYS[1], unpack(fields))
+local fresh, complete, revision = tonumber(status[3] or ''), status[4] == '1', status[5]
+if status[1] and (status[1] ~= ARGV[2] or status[2] ~= ARGV[3]) then
+  return {'layout', status[1], status[2]}
+end
+
+local function answer(word, allowed, reason, metric)
+  return {
+    word, allowed and '1' or '0', reason, metric, '', '', '', '', '', '', '', fresh and int(fresh) or '', int(now), '',
+  }
+end
+if not status[1] then
+  return answer('missing', false, 'stale', ARGV[8])
+end
+
+-- 2. What stands in the customer's hash. Each total that a line touches is a target: the metric's overall one, and its
+-- group's.
+local metrics, targets, target_of, wanted = {}, {}, {}, {':a', ':l'}
+local function target(name, metric, group)
+  local found = target_of[name]
+  if not found then
+    found = {name = name, metric = metric, group = group, cost = 0, at = #wanted + 1}
+    targets[#targets + 1], target_of[name], wanted[found.at] = found, found, name
+  end
+  return found
+end
+for i = 8, #ARGV, 3 do
+  target(ARGV[i], ARGV[i], false)
+  if ARGV[i + 1] ~= '' then
+    target(ARGV[i] .. ARGV[i + 1], ARGV[i], ARGV[i + 1])
+  end
+end
+local held = redis.call('HMGET', KEYS[2], unpack(wanted))
+if held[1] then
+  return {'alias', held[1]}
+end
+if not revision then
+  return answer('answer', false, 'stale', ARGV[8]) -- limits are not there yet
+end
+local own = held[2] and cjson.decode(held[2]) or {}
+
+-- The limits of a metric's overall total (group false) or of a group: the customer's for a window, else the one for all.
+local function limits_of(name, metric, group)
+  local function listed(from)
+    if not from then
+      return {}
+    end
+    return (group and (from.g or {})[group]) or (not group and from.o) or {}
+  end
+  local found = {}
+  local mine = listed((own.m or {})[name])
+  for i = 1, #mine do
+    found[i] = mine[i]
+  end
+  for _, limit in ipairs(listed(metric)) do
+    local taken = false
+    for i = 1, #mine do
+      taken = taken or mine[i].w == limit.w
+    end
+    if not taken then
+      found[#found + 1] = limit
+    end
+  end
+  return found
+end
+
+-- An amount written as a plain decimal, scaled and rounded up.
+local function scaled(text, decimals)
+  local whole, rest = string.match(text, '^(%d+)%.?(%d*)$')
+  local digits = whole .. string.sub(rest .. string.rep('0', decimals), 1, decimals)
+  digits = string.gsub(digits, '^0+', '')
+  if #digits > 16 then
+    return MOST
+  end
+  local amount = tonumber(digits == '' and '0' or digits)
+  if string.find(rest, '[1-9]', decimals + 1) then
+    amount = amount + 1
+  end
+  return math.min(amount, MOST)
+end
+
+-- An amount at fewer decimals, rounded up.
+local function at_decimals(amount, fewer)
+  if fewer == 0 then
+    return amount
+  end
+  local step = 10 ^ fewer
+  local rest = math.fmod(amount, step)
+  return (amount - rest) / step + (rest > 0 and 1 or 0)
+end
+
+local function shown(amount, decimals)
+  local text = string.format('%.0f', math.abs(amount))
+  if decimals > 0 then
+    text = string.rep('0', decimals + 1 - #text) .. text
+    text = string.sub(text, 1, -decimals - 1) .. '.' .. string.sub(text, -decimals)
+    text = string.gsub(string.gsub(text, '0+$', ''), '%.$', '')
+  end
+  return (amount < 0 and '-' or '') .. text
+end
+
+for _, each in ipairs(targets) do
+  local metric = metrics[each.metric]
+  if not metric then
+    local text = status[place[each.metric]]
+    if not text then
+      return answer('answer', false, 'unknown_metric', each.metric)
+    end
+    metric = cjson.decode(text)
+    metrics[each.metric] = metric
+  end
+  if each.group then
+    local properties, count = cjson.decode(each.group), 0
+    for _ in pairs(properties) do
+      count = count + 1
+    end
+    for _, property in ipairs(metric.b) do
+      count = count - (properties[property] == nil and MOST or 1)
+    end
+    if count ~= 0 then
+      return {'wrong_group', each.metric}
+    end
+  end
+end
+for i = 8, #ARGV, 3 do
+  local cost = scaled(ARGV[i + 2], metrics[ARGV[i]].d)
+  local overall = target_of[ARGV[i]]
+  overall.cost = overall.cost + cost
+  if ARGV[i + 1] ~= '' then
+    local grouped = target_of[ARGV[i] .. ARGV[i + 1]]
+    grouped.cost = grouped.cost + cost
+  end
+end
+
+-- 3. The window that holds an instant: of a total that has one, else of the calendar.
+local calendar
+local function window_at(kind, seconds, row)
+  if kind == 'total' then
+    return 0, nil, row and row.w and row.w.total and row.w.total[1]
+  end
+  local entries = row and row.w and row.w[kind] or {}
+  for i = 1, #entries do
+    if entries[i][1] <= seconds and seconds < entries[i][2] then
+      return entries[i][1], entries[i][2], entries[i]
+    end
+  end
+  if not calendar then
+    local text = redis.call('HGET', KEYS[1], 'C:' .. (own.z or ''))
+    calendar = text and cjson.decode(text) or {}
+  end
+  for _, span in ipairs(calendar[kind] or {}) do
+    if span[1] <= seconds and seconds < span[2] then
+      local start = span[1] + math.floor((seconds - span[1]) / span[3]) * span[3]
+      return start, math.min(start + span[3], span[2]), nil
+    end
+  end
+  return nil
+end
+
+-- 4. What is used, of each limit.
+local second = math.floor(now / 1000000)
+local limits, sum_of = {}, {}
+for _, each in ipairs(targets) do
+  local metric = metrics[each.metric]
+  each.limits = limits_of(each.metric, metric, each.group)
+  local row = #each.limits > 0 and held[each.at] and cjson.decode(held[each.at]) or nil
+  for _, limit in ipairs(each.limits) do
+    local found = {limit = limit, target = each, decimals = metric.d}
+    if metric.k == 'g' then
+      found.used, found.start = row and tonumber(row.ss) or (not row and metric.i) or nil, ''
+    else
+      local start, stop, entry = window_at(limit.w, second, row)
+      found.start, found.stop = start and int(start), stop
+      if start then
+        found.used = entry and tonumber(entry[5]) or (not entry and 0) or nil
+      end
+    end
+    -- A total that does not say what it is for the gate is not known, and no zero.
+    if found.used and found.start then
+      found.sum = '=' .. CODES[limit.w] .. found.start .. ' ' .. each.name
+      sum_of[each.name .. ' ' .. limit.w] = found.sum
+    end
+    limits[#limits + 1] = found
+  end
+end
+
+-- 5. What is held. Holds whose deadline the totals have passed are no longer there.
+local lapsed = {}
+if fresh and complete then
+  local ids = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', status[3], 'LIMIT', 0, 1000)
+  for _, id in ipairs(ids) do
+    if op == 'reserve' then
+      forget(KEYS[3], KEYS[4], id)
+    else
+      lapsed[id] = true
+    end
+  end
+end
+local stamp = revision .. (own.r or '')
+local sums = {}
+local stamped = redis.call('HGET', KEYS[3], 'r')
+if stamped == stamp then
+  local names = {}
+  for _, found in ipairs(limits) do
+    names[#names + 1] = found.sum
+  end
+  if names[1] then
+    local values = redis.call('HMGET', KEYS[3], unpack(names))
+    for i, name in ipairs(names) do
+      sums[name] = tonumber(values[i] or 0)
+    end
+  end
+  for id in pairs(lapsed) do
+    local hold = redis.call('HGET', KEYS[3], '#' .. id)
+    if hold and hold ~= 'S' then
+      read_hold(hold, nil, function(sum, amount)
+        if sums[sum] then
+          sums[sum] = sums[sum] - amount
+        end
+      end)
+    end
+  end
+end
+
+-- One line of a hold, with the windows in which it counts: those of the request, or, with `seconds`, those that held
+-- this instant.
+local function line_of(field, name, cost, seconds, add)
+  local metric = metrics[name]
+  if metric == nil then
+    local text = redis.call('HGET', KEYS[1], 'L:' .. name)
+    metric = text and cjson.decode(text) or false
+    metrics[name] = metric
+  end
+  local text = '\n' .. field .. ' ' .. cost
+  if not metric then
+    return text -- no metric any more
+  end
+  local amount = int(scaled(cost, metric.d))
+  local tail = amount == cost and '' or ' ' .. amount
+  local function count(mark, total, group)
+    for _, limit in ipairs(limits_of(name, metric, group)) do
+      local sum = not seconds and sum_of[total .. ' ' .. limit.w]
+      if seconds then
+        local start = ''
+        if metric.k ~= 'g' then
+          -- Of an instant that the calendar does not know any more, it counts in the window of now: too much, not
+          -- too little.
+          start = window_at(limit.w, seconds) or window_at(limit.w, second)
+          start = start and int(start)
+        end
+        sum = start and '=' .. CODES[limit.w] .. start .. ' ' .. total
+      end
+      if sum then
+        text = text .. '\n' .. mark .. string.match(sum, '^=(%S+)') .. tail
+        add(sum, amount)
+      end
+    end
+  end
+  count('+', name, false)
+  if field ~= name then
+    count('=', field, string.sub(field, #name + 1))
+  end
+  return text
+end
+
+-- Limits have changed since the sums were made: make them anew from the holds.
+if stamped and stamped ~= stamp then
+  local flat = redis.call('HGETALL', KEYS[3])
+  local function add(sum, amount)
+    sums[sum] = (sums[sum] or 0) + amount
+  end
+  local anew = {}
+  for i = 1, #flat, 2 do
+    local name, hold = flat[i], flat[i + 1]
+    if string.sub(name, 1, 1) == '=' then
+      if op == 'reserve' then
+        redis.call('HDEL', KEYS[3], name)
+      end
+    elseif string.sub(name, 1, 1) == '#' and hold ~= 'S' and not lapsed[string.sub(name, 2)] then
+      local at = string.match(hold, '^%d+')
+      local text = at
+      read_hold(hold, function(field, cost)
+        text = text .. line_of(field, string.match(field, '^[^{]+'), cost, math.floor(at / 1000000), add)
+      end)
+      anew[#anew + 1] = name
+      anew[#anew + 1] = text
+    end
+  end
+  if op == 'reserve' then
+    for sum, amount in pairs(sums) do
+      anew[#anew + 1] = sum
+      anew[#anew + 1] = int(amount)
+    end
+    anew[#anew + 1] = 'r'
+    anew[#anew + 1] = stamp
+    for i = 1, #anew, 1000 do
+      redis.call('HSET', KEYS[3], unpack(anew, i, math.min(i + 999, #anew)))
+    end
+  end
+end
+
+-- 6. The hold that is there already, if any.
+local already
+if op == 'reserve' then
+  already = redis.call('HGET', KEYS[3], '#' .. ARGV[6])
+  if already and already ~= 'S' then
+    local lines, i, same = #ARGV, 8, true
+    read_hold(already, function(field, cost)
+      same = same and i <= lines and field == ARGV[i] .. ARGV[i + 1] and cost == ARGV[i + 2]
+      i = i + 3
+    end)
+    if not same or i <= lines then
+      return {'other_lines'}
+    end
+  end
+end
+
+-- 7. The verdict: of those that refuse, else of all, the limit with the least remaining.
+local lag = fresh and now - fresh
+local best, refused = nil, false
+for _, found in ipairs(limits) do
+  local limit, fewer = found.limit, found.decimals - found.limit.p
+  local reserved = at_decimals(sums[found.sum] or 0, fewer)
+  local used = at_decimals(found.used or 0, fewer)
+  local cost = already and 0 or at_decimals(found.target.cost, fewer)
+  found.reserved, found.used_here, found.cost = reserved, used, cost
+  found.remaining = limit.l - used - reserved
+  local passes = used + reserved + cost <= limit.l
+  -- A moment far ahead of this clock was told by another clock, before a failover: it says nothing.
+  local stale = not complete or not lag or lag < -1000000 or not found.sum
+    or lag > tonumber(ARGV[5] ~= '' and ARGV[5] or limit.x)
+  local refuses
+  if stale then
+    found.reason, refuses = 'stale', limit.s ~= 'a'
+  else
+    found.reason = passes and 'ok' or limit.m == 's' and 'soft_limit_reached' or 'limit_reached'
+    refuses = not passes and limit.m ~= 's'
+  end
+  local rank = found.remaining / 10 ^ limit.p
+  if refuses and not refused or refuses == refused and (not best or rank < best.rank) then
+    best, refused = found, refuses
+    best.rank = rank
+  end
+end
+local allowed, reason = not refused, best and best.reason or 'no_limit'
+local at = ''
+if already == 'S' then
+  allowed, reason = false, 'settled'
+elseif already then
+  allowed, at = true, string.match(already, '^%d+')
+  if reason == 'limit_reached' or reason == 'stale' then
+    reason = 'ok' -- it has its place
+  end
+end
+
+-- 8. The hold.
+if op == 'reserve' and allowed and not already then
+  at = int(now)
+  local hold = at
+  local counted = {}
+  for i = 8, #ARGV, 3 do
+    hold = hold .. line_of(ARGV[i] .. ARGV[i + 1], ARGV[i], ARGV[i + 2], nil, function(sum, amount)
+      counted[#counted + 1] = {sum, amount}
+    end)
+  end
+  local deadline = int(now + ARGV[7])
+  redis.call('HSET', KEYS[3], '#' .. ARGV[6], hold, 'r', stamp)
+  for _, each in ipairs(counted) do
+    redis.call('HINCRBY', KEYS[3], each[1], each[2])
+  end
+  redis.call('ZADD', KEYS[4], deadline, ARGV[6])
+  redis.call('ZADD', KEYS[5], 'LT', deadline, ARGV[4])
+  if best then
+    best.reserved = best.reserved + best.cost
+    best.remaining = best.remaining - best.cost
+  end
+end
+
+local result = answer('answer', allowed, reason, best and best.target.metric or ARGV[8])
+result[14] = at
+if best then
+  local limit = best.limit
+  result[5], result[6] = shown(best.used_here, limit.p), shown(best.reserved, limit.p)
+  result[7], result[8] = shown(limit.l, limit.p), shown(best.remaining, limit.p)
+  result[9] = limit.w
+  result[10] = best.stop and int(best.stop) or ''
+  local warnings = {}
+  for _, share in ipairs(limit.a or {}) do
+    if best.used and best.used >= share[2] then
+      warnings[#warnings + 1] = share[1]
+    end
+  end
+  result[11] = table.concat(warnings, ' ')
+end
+return result
