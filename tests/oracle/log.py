@@ -111,9 +111,14 @@ class LogIndex:
         self.ids: dict[tuple[str, tuple[str, ...]], Remembered] = {}
         self._series: dict[Row, Series] = {}
         for record in records:
-            verdict = self._take(record)
-            self.verdicts[record.offset] = verdict
-            self.counts.update(("read", verdict))
+            self.take(record)
+
+    def take(self, record: Record) -> str:
+        """Read the next record; the answer is its verdict."""
+        self._series.clear()
+        verdict = self.verdicts[record.offset] = self._take(record)
+        self.counts.update(("read", verdict))
+        return verdict
 
     def _take(self, record: Record) -> str:
         """One record's verdict: clock, decode, home, duplicate, age, fold."""
