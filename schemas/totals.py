@@ -52,11 +52,12 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
     def order(self) -> tuple[bytes, bytes, bytes, int, int]:
         """The sort key of the output: customer, metric, group, window, start.
 
-        Texts compare by their UTF-8 bytes, groups as compact JSON with `{}` first.
+        All three compare by the UTF-8 bytes of their compact JSON, quotes included (so `acme!`
+        comes before `acme`), the group `{}` first.
         """
         return (
-            self.customer.encode(),
-            self.metric.encode(),
+            _encoder.encode(self.customer),
+            _encoder.encode(self.metric),
             b"" if not self.group else group_text(self.group).encode(),
             _RANK[self.window],
             0 if self.start is None else self.start,
