@@ -10,6 +10,8 @@ nothing at speed:
     telemetry.forget(3)             # when the partition goes to another worker: its series end here
 """
 
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -21,6 +23,7 @@ from prometheus_client.process_collector import ProcessCollector
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody asks for
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+MOST_WAITING: Final = 10_000  # commits whose latency is still to be measured: bounds memory while Redis is away
 FAST: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds; 0.1 is our promise
 
 # verdict of the header's counts -> (metric, help)
@@ -79,6 +82,11 @@ class PartitionTelemetry:
         self.rows: Gauge = telemetry.rows.labels(label)
         self.recovered: Gauge = telemetry.recovered.labels(label)
         self.latency: Histogram = telemetry.latency
+        self._waiting: deque[tuple[int, int]] = deque(maxlen=MOST_WAITING)
+        # Series begin at 0: a counter that first appears at 1 has no increase, and the first trouble no alarm.
+        telemetry.fenced.labels(label)
+        for cause in ("missing", "behind"):
+            telemetry.refills.labels(label, cause)
 
     def committed(self, counts: Mapping[str, int], *, records: int, size: int, seconds: float) -> None:
         """Count one commit: what it adds to the header's counts, its changelog records and bytes, how long it took.
@@ -114,6 +122,18 @@ class PartitionTelemetry:
         """Count one publish call to Redis of so many customers."""
         self._telemetry.published.labels(self._label).inc(customers)
         self._telemetry.publish_seconds.observe(seconds)
+
+    def waits(self, position: int, timestamp_ms: int) -> None:
+        """Note a commit that Redis does not hold yet: its next offset, and the Kafka timestamp of its newest record."""
+        self._waiting.append((position, timestamp_ms))
+
+    def reached(self, position: int) -> None:
+        """Observe how long the newest record below `position` took, which is the next offset that Redis holds."""
+        newest = None
+        while self._waiting and self._waiting[0][0] <= position:
+            _, newest = self._waiting.popleft()
+        if newest is not None:
+            self.latency.observe(max(0.0, time.time() - newest / 1000))
 
     def refilled(self, cause: str) -> None:
         """Count that Redis lacked totals and got them again (`missing`: it held nothing; `behind`: an older version)."""

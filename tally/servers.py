@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Self
@@ -87,6 +87,10 @@ class Server:
         """Tell the program and its arguments; called at each start, so files may be written here."""
         raise NotImplementedError
 
+    def environment(self) -> Mapping[str, str] | None:
+        """Tell the environment; None is this process's own."""
+        return None
+
     def ready(self) -> bool:
         """Tell whether it answers; called until true while the process lives. OSError counts as no."""
         raise NotImplementedError
@@ -130,6 +134,7 @@ class Server:
         self._keeper = subprocess.Popen(
             [*keeper, "--", *self.command()],
             cwd=self.directory,
+            env=self.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the one who started us, who may still need the server

@@ -112,6 +112,7 @@ class Shard:
         self._tasks: list[asyncio.Task[None]] = []
         self._telemetry = parts.telemetry.partition(number)
         self._counts: dict[str, int] = {}
+        self._newest_ms: int | None = None
 
     @property
     def state(self) -> State:
@@ -277,6 +278,8 @@ class Shard:
             self.state.refuse(block.records[0], block.end, f"Tallystream failed on this event, which is a bug: {why}")
         elif block.records or block.end > block.start:
             self.state.fold(block.records, block.end)
+            if block.records:
+                self._newest_ms = block.records[-1].timestamp
 
     async def _commit_forever(self) -> None:
         """Group commit: take all that is dirty at one instant between two blocks; events fold on meanwhile."""
@@ -294,9 +297,12 @@ class Shard:
 
     async def _commit(self, commit: Commit) -> None:
         loop, counts = asyncio.get_running_loop(), msgspec.structs.asdict(self.state.header.counts)
+        newest_ms, self._newest_ms = self._newest_ms, None
         began = loop.time()
         await self._committer.write(commit)
         self._committed = commit.next_offset
+        if newest_ms is not None:
+            self._telemetry.waits(commit.next_offset, newest_ms)
         self._publisher.offer(commit)
         if not commit.complete:
             self._dirty.set()

@@ -47,6 +47,9 @@ class Watch(Protocol):
     def published(self, customers: int, seconds: float) -> None:
         """Take note of one call with so many customers."""
 
+    def reached(self, position: int) -> None:
+        """Take note that Redis holds everything below an offset."""
+
     def refilled(self, cause: str) -> None:
         """Take note that Redis lacked totals: `missing` (it held nothing) or `behind`."""
 
@@ -278,6 +281,8 @@ class Publisher:
             if whole:
                 self.published, self.position, self.complete = flight.version, flight.position, True
                 self.fresh_us = fresh or self.fresh_us
+                if self._watch is not None:
+                    self._watch.reached(flight.position)
             failpoints.hit("after_publish" if last else "between_publishes")
         self._flight = None
 

@@ -59,3 +59,31 @@ def test_a_partition_that_went_away_leaves_no_series() -> None:
     assert 'partition="3"' not in text
     assert telemetry.registry.get_sample_value("tally_lag_records", {"partition": "4"}) == 8
     assert telemetry.registry.get_sample_value("tally_partitions") == 1
+
+
+def test_latency_is_that_of_the_newest_record_that_redis_now_holds() -> None:
+    """One publish that covers several commits is observed once, and a commit that still waits is not."""
+    telemetry = Telemetry(process=False)
+    part = telemetry.partition(3)
+    part.waits(10, 1_000)
+    part.waits(20, 4_000_000_000_000)  # in the future, so that its latency is 0 whenever this runs
+    part.waits(30, 1_000)
+    part.reached(9)
+    value = telemetry.registry.get_sample_value
+    assert value("tally_event_to_redis_seconds_count") == 0
+    part.reached(20)
+    assert value("tally_event_to_redis_seconds_count") == 1
+    assert value("tally_event_to_redis_seconds_sum") == 0
+    part.reached(30)
+    assert value("tally_event_to_redis_seconds_count") == 2
+    assert value("tally_event_to_redis_seconds_bucket", {"le": "10.0"}) == 1
+
+
+def test_troubles_are_counted_from_zero() -> None:
+    """A counter that first appeared at 1 would have no increase: the first fence would raise no alarm."""
+    telemetry = Telemetry(process=False)
+    telemetry.partition(3)
+    value = telemetry.registry.get_sample_value
+    assert value("tally_fenced_total", {"partition": "3"}) == 0
+    assert value("tally_redis_refills_total", {"partition": "3", "cause": "missing"}) == 0
+    assert value("tally_redis_refills_total", {"partition": "3", "cause": "behind"}) == 0
