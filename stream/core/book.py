@@ -8,11 +8,13 @@ import msgspec
 
 from stream.core import layout, wire
 from stream.core.calendar import calendar_for
+from stream.core.general import States
 from stream.core.header import KEY as HEADER_KEY, Header, unpack
 from stream.core.ids import Ids
 from stream.core.layout import Layout
 from stream.core.plan import Plan
 from stream.core.rows import Series
+from stream.core.upserts import Contributions
 from stream.core.zone import Zone
 
 HOUR_US = 3_600_000_000
@@ -37,6 +39,8 @@ class Book:
         self.zones: list[Zone] = []
         self.special: dict[str, Zone] = {}  # customers with a calendar of their own
         self.series: list[Series] = []
+        self.states: list[States] = []
+        self.contributions = Contributions()
         self.ids = Ids()
         self.records: dict[bytes, bytes] = {}  # small tables to write with the next commit
         self.gone: list[bytes] = []  # keys to write tombstones for
@@ -56,6 +60,7 @@ class Book:
         for named in self.plan.named.values():
             for shape in named.shapes:
                 self.series.append(Series(shape, self._layout(shape.layout), self, simulate=self.plan.rules.simulate))
+            self.states += [States(built, self.zone_for) for built in named.general]
 
     def _zone(self, name: str, anchor: int | None) -> Zone:
         for zone in self.zones:
@@ -146,13 +151,22 @@ def load(book: Book, loader: Loader) -> None:
     book.layouts = [shapes[number] for number in sorted(shapes)]
     book.open()
     by_head = {series.head: series for series in book.series}
+    by_metric = {states.built.head: states for states in book.states}
     hours: list[tuple[int, bytes]] = []
     for key, value in rows:
         kind = key[:1]
         if kind == wire.IDS:
             hours.append((_load_ids(book, value), key))
             continue
+        if kind == wire.CONTRIBUTION:
+            book.contributions.load(key[1:], value)
+            continue
         head, at = wire.part_of(key, 1)
+        if kind == wire.STATE:
+            states = by_metric.get(head)
+            if states is None or not states.load(key[at:], value):
+                book.gone.append(key)
+            continue
         series = by_head.get(head)
         if series is None or kind not in {wire.ROW, wire.CLOSED}:
             book.gone.append(key)
@@ -161,6 +175,7 @@ def load(book: Book, loader: Loader) -> None:
         else:
             series.load_closed(key[at:], value)
     book.id_keys.extend(sorted(hours))
+    book.contributions.loaded()
 
 
 def _load_ids(book: Book, value: bytes) -> int:

@@ -21,11 +21,13 @@ from schemas.rejections import BAD_TIMESTAMP, IN_FUTURE, TOO_OLD, Refusal
 from stream.core import outbox
 from stream.core.book import HOUR_US, Book, Settled
 from stream.core.commit import Out
+from stream.core.general import States
 from stream.core.header import Fingerprint
 from stream.core.metrics.base import EXACT_DIGITS
 from stream.core.murmur2 import partition_of
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
+from stream.core.upserts import Contribution, Part, group_in, part, value_in
 
 CHUNK = 1000
 """Records decoded and looked up at once: enough to spread numpy's fixed cost, few enough to stay in the cache."""
@@ -85,20 +87,21 @@ class Folding:
         self._homes: dict[str, int] = {}
         self._entries: dict[str, tuple[Any, ...]] = {}
         self._all: dict[str, list[Series]] = {}
+        self._upserts: set[str] = set()
+        self._general: dict[str, list[States]] = {}
         by_place = {series.shape.layout.place: series for series in book.series}
+        by_key = {states.built.key: states for states in book.states}
         shortest = (1 << 62) if self.rules.simulate else self.rules.max_age_us
         for name, named in self.plan.named.items():
             series = [by_place[shape.layout.place] for shape in named.shapes]
-            self._all[name] = series
+            general = [by_key[built.key] for built in named.general]
+            self._all[name], self._general[name] = series, general
             for shape in named.shapes:
                 shortest = min(shortest, *(keep for keeps in shape.keeps for keep in keeps if keep is not None))
-            if series and not named.upsert:
-                first = series[0]
-                more = tuple(
-                    (each, each.rows, each.dirty, each.shape.apply, each.shape.at[0], each.shape.group)
-                    for each in series[1:]
-                )
-                self._entries[name] = (first, first.rows, first.dirty, first.shape.apply, first.shape.at[0], more)
+            if named.upsert:
+                self._upserts.add(name)
+            else:
+                self._entries[name] = _entry(series, general)
         self._shortest_us = shortest
         """An event no older than this is late for no window, and not too old."""
 
@@ -169,7 +172,9 @@ class Folding:
         book, header = self.book, self.book.header
         if chunk.hour > header.clock_us // HOUR_US and not self.rules.simulate:
             self._remember()
-            book.ids.expire((chunk.hour * HOUR_US - self.rules.max_age_us - self.rules.max_ahead_us) // HOUR_US)
+            before = (chunk.hour * HOUR_US - self.rules.max_age_us - self.rules.max_ahead_us) // HOUR_US
+            book.ids.expire(before)
+            book.contributions.floor = before
         book.clock_us = chunk.clock_us
         header.clock_us = max(chunk.clock_us, *chunk.times)
         odd = self._look_up(chunk)
@@ -228,6 +233,8 @@ class Folding:
         if known.any() or not recent.isdisjoint(hashes):
             chunk.known = [a or b in recent for a, b in zip(known.tolist(), hashes, strict=True)]
             odd = [a or b for a, b in zip(odd, chunk.known, strict=True)] if odd else chunk.known
+        if self.book.contributions and self.book.contributions.known(hashes):
+            odd = [True] * len(events)
         if len(set(hashes)) < len(hashes):
             places: dict[bytes, list[int]] = {}
             for i, each in enumerate(hashes):
@@ -241,6 +248,7 @@ class Folding:
 
     def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
         entries, one, clock_us = self._entries, self._one, chunk.clock_us
+        special, default = self.book.special, self.book.default
         newest = self.book.header.clock_us
         least, most = newest - self._shortest_us, min(chunk.times) + self.rules.max_ahead_us
         bad: list[str] = []
@@ -252,16 +260,20 @@ class Folding:
             if entry is None:
                 one(chunk, i)
                 continue
-            series, rows, dirty, apply, finest, more = entry
+            series, rows, dirty, apply, finest, more, general = entry
             customer = event.customer_id
             row = rows.get(customer)
             if row is None:
                 one(chunk, i)
                 continue
-            if row.__class__ is bytes:
-                row = rows[customer] = series.thawed(customer, row)
+            if series is None:
+                zone = special.get(customer, default)
+            else:
+                if row.__class__ is bytes:
+                    row = rows[customer] = series.thawed(customer, row)
+                zone = row.zone
             try:
-                w = row.zone.calendar[event.timestamp]
+                w = zone.calendar[event.timestamp]
             except BadTimestamp:
                 one(chunk, i)
                 continue
@@ -270,13 +282,14 @@ class Folding:
                 one(chunk, i)
                 continue
             p = event.properties
-            if not row.dirty:
-                row.dirty = True
-                dirty.append(row)
-            if row.s0 == w[finest]:
-                apply(row, p, us, bad)
-            else:
-                series.elsewhere(row, p, w, bad, clock_us)
+            if series is not None:
+                if not row.dirty:
+                    row.dirty = True
+                    dirty.append(row)
+                if row.s0 == w[finest]:
+                    apply(row, p, us, bad)
+                else:
+                    series.elsewhere(row, p, w, bad, clock_us)
             for each, groups, changed, fold, first, group in more:
                 key = group(p)
                 if key is None:
@@ -286,7 +299,7 @@ class Folding:
                     mine = groups[customer] = {}
                 row = mine.get(key)
                 if row is None:
-                    row = mine[key] = each.shape.new(self.book.zone_for(customer), (customer, key), w)
+                    row = mine[key] = each.shape.new(zone, (customer, key), w)
                 elif row.__class__ is bytes:
                     row = mine[key] = each.thawed((customer, key), row)
                 if not row.dirty:
@@ -296,11 +309,34 @@ class Folding:
                     fold(row, p, us, bad)
                 else:
                     each.elsewhere(row, p, w, bad, clock_us)
+            if general:
+                self._states(general, customer, p, w, chunk.records[i].offset, chunk.clock_at(i), bad)
             if bad:
                 self._partial(chunk.records[i], bad)
                 bad.clear()
             if event.reservation is not None:
                 self.settles.append(Settled(customer, event.reservation))
+
+    def _states(
+        self,
+        general: Sequence[States],
+        customer: str,
+        p: Any,
+        w: tuple[int, ...],
+        order: int,
+        clock_us: int,
+        bad: list[str],
+        parts: list[Part] | None = None,
+    ) -> None:
+        """Fold an event into the metrics whose states fold themselves; `parts` takes what each made of it."""
+        for states in general:
+            value = states.read(p, bad)
+            if value is None:
+                continue
+            group = states.group_of(p)
+            self.book.header.counts.late += states.fold(customer, group, value, w, order, clock_us)
+            if parts is not None:
+                parts.append(part(states.built.key, states.built.metric.shape, group, value))
 
     # -- one event, step by step
 
@@ -332,10 +368,13 @@ class Folding:
             self.outbox.append(outbox.rerouted(record, self.rules.app, customer, self._home(customer)))
             return
         self._settle(event)
-        if (chunk.known is not None and chunk.known[i]) or chunk.came_before(i):
-            counts.duplicate += 1
-            chunk.dropped.add(i)
-            return
+        digest = chunk.hashes[i]
+        former = self.book.contributions.get(digest) if self.book.contributions else None
+        if former is not None or (chunk.known is not None and chunk.known[i]) or chunk.came_before(i):
+            if former is None or event.event_name not in self._upserts:
+                counts.duplicate += 1
+                chunk.dropped.add(i)
+                return
         clock_us = chunk.clock_at(i)
         stamped_us = (
             int(headers[outbox.FIRST_TIMESTAMP]) * 1000 if outbox.FIRST_TIMESTAMP in headers else chunk.times[i]
@@ -345,9 +384,28 @@ class Folding:
             self._reject(chunk, i, refusal)
             return
         bad: list[str] = []
+        parts: list[Part] | None = [] if event.event_name in self._upserts else None
+        if former is not None:
+            counts.replaced += 1
+            chunk.dropped.add(i)
+            self._remove(former, clock_us)
         self._count(event, w, clock_us, bad)
+        self._states(
+            self._general.get(event.event_name, ()), customer, event.properties, w, record.offset, clock_us, bad, parts
+        )
+        if parts is not None:
+            hour = clock_us // HOUR_US
+            self.book.contributions.put(digest, Contribution(hour, customer, w[0], record.offset, parts))
         if bad:
             self._partial(record, bad)
+
+    def _remove(self, former: Contribution, clock_us: int) -> None:
+        """Undo what an event contributed to the metrics that there still are."""
+        w = self.book.zone_for(former.customer).calendar.windows(former.us)
+        for each in former.parts:
+            for states in self.book.states:
+                if (states.built.key, states.built.metric.shape) == (each.metric, each.shape):
+                    states.remove(former.customer, group_in(each), value_in(each), w, former.order, clock_us)
 
     def _untimely(self, us: int, clock_us: int, stamped_us: int) -> Refusal | None:
         if self.rules.simulate:
@@ -359,7 +417,7 @@ class Folding:
         return None
 
     def _count(self, event: Any, w: tuple[int, ...], clock_us: int, bad: list[str]) -> None:
-        """Fold an accepted event, making the rows that are missing and looking at each window's lateness."""
+        """Fold an accepted event into counters, making rows that are missing and looking at each window's lateness."""
         customer, p = event.customer_id, event.properties
         for series in self._all.get(event.event_name, ()):
             key: Any = customer
@@ -406,3 +464,14 @@ class Folding:
     def _partial(self, record: Any, bad: list[str]) -> None:
         self.book.header.counts.partial += 1
         self.outbox.append(outbox.partial(record, list(dict.fromkeys(bad))))
+
+
+def _entry(series: list[Series], general: list[States]) -> tuple[Any, ...]:
+    """What the loop needs of an event name: its overall rows, its groups' rows, and its states."""
+    more = tuple(
+        (each, each.rows, each.dirty, each.shape.apply, each.shape.at[0], each.shape.group) for each in series[1:]
+    )
+    if not series:
+        return None, general[0].overall, None, None, 0, more, general
+    first = series[0]
+    return first, first.rows, first.dirty, first.shape.apply, first.shape.at[0], more, general

@@ -15,6 +15,7 @@ from stream.core import book as books, header as headers, wire
 from stream.core.book import HOUR_US, IDS_EACH, Book, Loader
 from stream.core.commit import Commit, Publication
 from stream.core.folding import EXACT, Folding
+from stream.core.general import Entry, States
 from stream.core.header import Header
 from stream.core.plan import Plan
 from stream.core.publishing import Marks
@@ -103,20 +104,25 @@ class Partition:
         """
         book, folding, marks = self._book, self._folding, self._marks
         dirty = [(series, series.dirty[:]) for series in book.series]
+        states = [(each, each.dirty[:]) for each in book.states]
         work = (
             folding.moved
             or marks.marked
             or book.gone
             or book.records
             or folding.outbox
+            or book.contributions.changed()
             or any(rows or series.closed.dirty for series, rows in dirty)
+            or any(entries for _, entries in states)
         )
         if not work:
             return None
         with localcontext(EXACT):
-            return self._taken(dirty, most)
+            return self._taken(dirty, states, most)
 
-    def _taken(self, dirty: list[tuple[Series, list[Any]]], most: int) -> Commit:
+    def _taken(
+        self, dirty: list[tuple[Series, list[Any]]], states: list[tuple[States, list[Entry]]], most: int
+    ) -> Commit:
         book, folding, header = self._book, self._folding, self._book.header
         header.number += 1
         version = header.version
@@ -129,9 +135,12 @@ class Partition:
                     rows.append((key, value))
                 else:
                     rows += wire.pieces(key, value)
+        for each, entries in states:
+            rows += each.encoded(entries)
+        rows += book.contributions.encoded()
         rows += self._id_records(version)
         rows += [(key, None) for key in book.gone]
-        publications = self._publications(dirty, version, most)
+        publications = self._publications(dirty, states, version, most)
         outbox, folding.outbox = folding.outbox, []
         book.records.clear()
         book.gone.clear()
@@ -140,6 +149,10 @@ class Partition:
             for row in changed:
                 row.dirty = False
             series.dirty.clear()
+        for each, entries in states:
+            for entry in entries:
+                entry.dirty = False
+            each.dirty.clear()
         assert header.next_offset is not None or not header.counts.read
         return Commit(version, header.next_offset or 0, rows, outbox, publications, not self._marks.marked)
 
@@ -163,7 +176,13 @@ class Partition:
 
     # -- what Redis shows
 
-    def _publications(self, dirty: list[tuple[Series, list[Any]]], version: int, most: int) -> list[Publication]:
+    def _publications(
+        self,
+        dirty: list[tuple[Series, list[Any]]],
+        states: list[tuple[States, list[Entry]]],
+        version: int,
+        most: int,
+    ) -> list[Publication]:
         marks, clock_us, made = self._marks, self._book.header.clock_us, self._folding.settles
         marks.settled(version, clock_us, made)
         self._folding.settles = []
@@ -179,6 +198,9 @@ class Partition:
                     fields[customer] = texts
                 else:
                     known.update(texts)
+        for those, entries in states:
+            for customer, field, text in those.rendered(entries, clock_us):
+                fields.setdefault(customer, {})[field] = text
         settles: dict[str, list[str]] = {}
         for each in made:
             settles.setdefault(each.customer, []).append(each.reservation)
@@ -205,6 +227,10 @@ class Partition:
         for series in self._book.series:
             for _, texts in series.rendered(list(series.of(customer)), self._book.header.clock_us):
                 fields.update({name: text for name, text in texts.items() if text is not None})
+        for states in self._book.states:
+            for _, field, text in states.rendered(list(states.entries(customer)), self._book.header.clock_us):
+                if text is not None:
+                    fields[field] = text
         return fields
 
     def publish_since(self, version: int | None) -> None:
@@ -214,7 +240,10 @@ class Partition:
         self._folding.moved = True
 
     def _customers(self) -> Iterable[str]:
-        return dict.fromkeys(customer for series in self._book.series for customer in series.rows)
+        out = dict.fromkeys(customer for series in self._book.series for customer in series.rows)
+        for states in self._book.states:
+            out.update(dict.fromkeys(states.overall))
+        return out
 
     def _customers_of(self, keys: Iterable[bytes]) -> Iterable[str]:
         by_head = {series.head: series for series in self._book.series}
@@ -226,6 +255,9 @@ class Partition:
                 if series is not None:
                     rest = key[at:]
                     out[wire.part_of(rest, 0)[0].decode() if series.grouped else rest.decode()] = None
+            elif key[:1] == wire.STATE:
+                _, at = wire.part_of(key, 1)
+                out[wire.part_of(key, at)[0].decode()] = None
         return out
 
     # -- reading
@@ -246,7 +278,7 @@ class Partition:
     def every(self, last_us: int) -> list[Total]:
         """Every total of every window that was ever filled and does not begin after an instant."""
         with localcontext(EXACT):
-            return [row for row in every(self._book) if row.start is None or row.start * 1_000_000 <= last_us]
+            return [row for row in every(self._book, last_us) if row.start is None or row.start * 1_000_000 <= last_us]
 
     # -- in the background
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, Inexact
 from fractions import Fraction
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 import msgspec
@@ -16,7 +18,8 @@ from stream.core.decode import Decoder, Path, Properties
 from stream.core.filters import metric_paths, path_of
 from stream.core.groups import group_key
 from stream.core.layout import SLOTS, Column, Layout, Place
-from stream.core.metrics.base import Terms
+from stream.core.general import Built
+from stream.core.metrics.base import MetricType, Terms
 from stream.core.metrics.rounding import rounded
 from stream.core.shape import Shape
 from stream.core.text import decimal_of, text
@@ -49,7 +52,7 @@ class Named:
     """
 
     shapes: tuple[Shape, ...]
-    general: tuple[Metric, ...]
+    general: tuple[Built, ...]
     upsert: bool
 
 
@@ -70,6 +73,10 @@ class Plan:
             return lambda properties: layout.get(properties, path)
 
         scales = _scales(definitions.limits)
+        put = object.__setattr__
+        put(self, "decoder", decoder)
+        put(self, "reader", reader)
+        put(self, "scales", scales)
         named: dict[str, Named] = {}
         for name in dict.fromkeys(metric.event_name for metric in definitions.metrics.values()):
             upsert = definitions.upserts(name)
@@ -78,12 +85,9 @@ class Plan:
                 metric for metric in metrics if not upsert and metric.type == "counter" and metric.aggregation in SLOTS
             ]
             shapes = tuple(_shape(place, chosen, rules, scales, layout) for place, chosen in _places(name, fast))
-            named[name] = Named(shapes, tuple(metric for metric in metrics if metric not in fast), upsert)
-        put = object.__setattr__
-        put(self, "decoder", decoder)
-        put(self, "reader", reader)
+            general = tuple(self._built(metric, upsert=upsert) for metric in metrics if metric not in fast)
+            named[name] = Named(shapes, general, upsert)
         put(self, "named", named)
-        put(self, "scales", scales)
         put(self, "revision", hashlib.blake2s(repr(definitions).encode(), digest_size=8).hexdigest())
 
     decoder: Decoder = field(init=False)
@@ -92,6 +96,17 @@ class Plan:
     scales: Mapping[str, int] = field(init=False)
     """By metric, the most decimals of any limit on it."""
     revision: str = field(init=False)
+
+    def _built(self, metric: Metric, *, upsert: bool) -> Built:
+        decimals = self.scales.get(metric.key)
+        factor = None if decimals is None else 10**decimals
+        return Built(
+            metric,
+            metric_type(metric.type).build(metric, self.terms(upsert=upsert)),
+            self.decoder.layout,
+            None if factor is None else lambda shown: scaled_text(Decimal(shown), factor),
+            keep_of(metric, self.rules),
+        )
 
     def terms(self, *, upsert: bool) -> Terms:
         """What the metric types are told beside their definitions."""
@@ -104,6 +119,15 @@ class Plan:
             upsert=upsert,
             simulate=rules.simulate,
         )
+
+
+@cache
+def metric_type(name: str) -> MetricType:
+    """The type of metric that a distribution offers under a name; `schemas.load` has checked that there is one."""
+    for found in entry_points(group="tallystream.metrics", name=name):
+        made: MetricType = found.load()()
+        return made
+    raise LookupError(f"no distribution offers a metric type named {name!r}")
 
 
 def _paths(metric: Metric) -> Iterable[Path]:

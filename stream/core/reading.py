@@ -26,15 +26,19 @@ def totals(book: Book, customer: str, at_us: int | None) -> Iterator[Total]:
             for n, start, end, slots in _windows(series, row, instant):
                 if start * SECOND <= instant and (end is None or instant < end * SECOND):
                     yield from _rows(book, series, row, n, start, end, slots, position)
+    for states in book.states:
+        yield from states.totals(customer, instant, header.clock_us, position)
 
 
-def every(book: Book) -> Iterator[Total]:
-    """Every total of every window that was ever filled (for `simulate`)."""
+def every(book: Book, last_us: int) -> Iterator[Total]:
+    """Every total of every window that was ever filled, up to those that hold an instant (for `simulate`)."""
     for series in book.series:
         for customer in series.rows:
             for row in series.of(customer):
                 for n, start, end, slots in _windows(series, row, None):
                     yield from _rows(book, series, row, n, start, end, slots, None)
+    for states in book.states:
+        yield from states.every(last_us)
 
 
 Window = tuple[int, int, int | None, list[Any]]

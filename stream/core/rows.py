@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from stream.core import closed, convert, wire
 from stream.core.closed import Bucket, Closed, Pack
-from stream.core.groups import group_key_of, group_name
+from stream.core.names import Names
 from stream.core.layout import Layout
 from stream.core.metrics.base import kept
 from stream.core.shape import Shape
@@ -43,7 +43,7 @@ class Series:
         self.rows: dict[str, Any] = {}
         self.dirty: list[Any] = []
         self.closed = Closed()
-        self.names = _Names(place.group)
+        self.names = Names(place.group)
         self._floors: tuple[Any, tuple[int, ...]] = (None, ())
         longest: dict[int, int | None] = {}
         for kind in shape.numbers:
@@ -353,21 +353,3 @@ class Series:
         """Keep a pack from the changelog; `tail` is its key behind the prefix."""
         bucket = tail[0], int.from_bytes(tail[1:5], "big") - _BIAS
         self.closed.put(bucket, tail[5:], value, dirty=False)
-
-
-class _Names(dict[Any, str]):
-    """Group key -> the group as compact JSON. Bounded."""
-
-    def __init__(self, properties: tuple[str, ...]) -> None:
-        super().__init__()
-        self._properties = properties
-
-    def __missing__(self, key: Any) -> str:
-        if len(self) >= 1 << 16:
-            self.clear()
-        text = self[key] = group_name(self._properties, key)
-        return text
-
-    def key_of(self, name: bytes) -> Any:
-        """The group key of a group's JSON."""
-        return group_key_of(self._properties, name)

@@ -21,7 +21,7 @@ class Sweep:
         """Look at up to `steps` rows or packs."""
         if self._book.plan.rules.simulate:
             return
-        self._ids()
+        self._ids(steps)
         for _ in range(steps):
             try:
                 next(self._walk)
@@ -29,12 +29,13 @@ class Sweep:
                 self._walk = self._round()
                 return
 
-    def _ids(self) -> None:
+    def _ids(self, steps: int) -> None:
         """Forget the dedupe records of hours past; the ids themselves go as the clock's hour turns."""
         book = self._book
         rules = book.plan.rules
         before = (book.header.clock_us - rules.max_age_us - rules.max_ahead_us) // HOUR_US
         book.ids.expire(before)
+        book.contributions.expire(before, steps)
         while book.id_keys and book.id_keys[0][0] < before:
             book.gone.append(book.id_keys.popleft()[1])
 
@@ -49,6 +50,13 @@ class Sweep:
             for customer in list(series.rows):
                 for group in list(series.rows.get(customer, ())) if series.grouped else [None]:
                     self._row(series, customer, group)
+                    yield
+        for states in self._book.states:
+            for customer in list(states.overall):
+                for entry in list(states.entries(customer)):
+                    if states.sweep(entry, header.clock_us, header.swept_us):
+                        self._marks.mark([customer], header.version)
+                    states.drop_empty(entry)
                     yield
         header.swept_us = began_us
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-ROW, CLOSED, STATE, IDS, SHAPE, ZONES, PIECE = b"r", b"c", b"g", b"i", b"s", b"z", b"x"
+ROW, CLOSED, STATE, IDS, SHAPE, ZONES, PIECE, CONTRIBUTION = b"r", b"c", b"g", b"i", b"s", b"z", b"x", b"u"
 """First byte of a changelog key: what the record is. The header's whole key is b"h"."""
 
 MOST_BYTES = 60_000

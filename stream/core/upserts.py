@@ -1,0 +1,118 @@
+"""What each event of an upsert name contributed, so that a later one with its id can take its place.
+
+One changelog record for each such event, about 100 bytes and 40 for each metric that counts it, in memory as in the
+changelog; it goes when the id is forgotten.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from stream.core import wire
+from stream.core.metrics.wire import plain_of, value_of
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """What one metric took from an event. `shape` names the parameters that shaped the metric's states."""
+
+    metric: str
+    shape: str
+    group: Any
+    value: Any
+
+
+class Contribution(msgspec.Struct, frozen=True, array_like=True):
+    """An event that counts: hour of the clock at which it came, whose it is, its instant and its place in the log."""
+
+    hour: int
+    customer: str
+    us: int
+    order: int
+    parts: list[Part]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Contribution)
+
+
+def part(metric: str, shape: str, group: Any, value: Any) -> Part:
+    """A part, its value in the form that msgpack can hold."""
+    return Part(metric, shape, group, plain_of(value))
+
+
+def value_in(found: Part) -> Any:
+    """The value that the metric folded."""
+    return value_of(found.value)
+
+
+def group_in(found: Part) -> Any:
+    """The group's key that the metric folded it under: msgpack makes lists of tuples."""
+    return _tuples(found.group)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+class Contributions:
+    """Contributions by the hash of customer and id, encoded."""
+
+    def __init__(self) -> None:
+        self._held: dict[bytes, bytes] = {}
+        self._hours: deque[tuple[int, bytes]] = deque()
+        self._changed: dict[bytes, bytes | None] = {}
+        self.floor = -(1 << 62)  # the first hour of the clock that is remembered
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    def known(self, hashes: Sequence[bytes]) -> bool:
+        """Whether any of the hashes may have contributed."""
+        return not self._held.keys().isdisjoint(hashes)
+
+    def get(self, digest: bytes) -> Contribution | None:
+        """What an id contributed, as long as it is remembered."""
+        data = self._held.get(digest)
+        if data is None:
+            return None
+        found = _decoder.decode(data)
+        return found if found.hour >= self.floor else None
+
+    def put(self, digest: bytes, made: Contribution) -> None:
+        """Remember a contribution, also in place of an earlier one."""
+        data = _encoder.encode(made)
+        self._held[digest] = self._changed[digest] = data
+        self._hours.append((made.hour, digest))
+
+    def load(self, digest: bytes, value: bytes) -> None:
+        """Keep a contribution from the changelog."""
+        self._held[digest] = value
+        self._hours.append((_decoder.decode(value).hour, digest))
+
+    def loaded(self) -> None:
+        """All have come: put them in the order in which they go."""
+        self._hours = deque(sorted(self._hours))
+
+    def expire(self, before: int, steps: int) -> int:
+        """Forget up to so many of those that came before an hour of the clock; the answer is how many were looked at."""
+        looked = 0
+        while looked < steps and self._hours and self._hours[0][0] < before:
+            looked += 1
+            _, digest = self._hours.popleft()
+            data = self._held.get(digest)
+            if data is not None and _decoder.decode(data).hour < before:  # else it was replaced later
+                del self._held[digest]
+                self._changed[digest] = None
+        return looked
+
+    def changed(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._changed)
+
+    def encoded(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """The changelog records of what changed since the last call."""
+        changed, self._changed = self._changed, {}
+        for digest, data in changed.items():
+            yield wire.CONTRIBUTION + digest, data
