@@ -163,6 +163,8 @@ class Worker:
         shards = self.engine.shards
         if shards is None:
             return ["starting: Kafka has not answered yet"]
+        if not shards.joined:
+            return ["joining the consumer group"]
         running = shards.running
         reasons = []
         for number in sorted(shards.owned | set(shards.halted)):

@@ -97,6 +97,11 @@ class Shards:
         return {n: s for n, s in self._shards.items() if s.running}
 
     @property
+    def joined(self) -> bool:
+        """Whether the group has given this worker its share, which may be nothing, at least once."""
+        return self._generation is not None
+
+    @property
     def owned(self) -> set[int]:
         """The partitions that the group gave to this worker."""
         return set(self._owners)
