@@ -281,7 +281,7 @@ def write_render(source: Source, layout: Layout, counting: Sequence[Counting]) -
                 f"        elif len({tail}) > {len(tail_start(layout.kinds[n]))}:",
                 f"            m.append({tail}[:-1] + ']')",
             ]
-        out.append(f"        f{i} = '{{\"w\":{{' + ','.join(m) + '}}' if m else None")
+        out.append(f"        f{i} = '{{\"w\":{{' + ','.join(m) + '}}}}' if m else None")
     names = [source.bind(rule.key) for rule in counting]
     pairs = ", ".join(f"{name}{' + name' if grouped else ''}: f{i}" for i, name in enumerate(names))
     out += [f"    return {{{pairs}}}", ""]
