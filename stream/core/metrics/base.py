@@ -35,6 +35,7 @@ __all__ = [
     "HOUR_US",
     "KINDS",
     "MINUTE",
+    "MINUTE_US",
     "MONTH",
     "QUARTER",
     "SECOND_US",
@@ -66,6 +67,7 @@ EXACT_DIGITS = 120
 """66 digits hold any accepted number; the rest holds sums of 10^54 of them."""
 
 SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
 HOUR_US = 3600 * SECOND_US
 DAY_US = 24 * HOUR_US
 

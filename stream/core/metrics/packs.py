@@ -1,6 +1,6 @@
 """Cells by the start of their window, saved together in packs and encoded until touched."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from stream.core.metrics.wire import decode, encode
@@ -105,6 +105,18 @@ class Packs(Generic[C]):
                 if first <= start <= last:
                     yield start, cell
 
+    def last_before(self, start: int) -> C | None:
+        """The newest cell whose start is before this one."""
+        for number in sorted((number for number in self._packs if number <= start // self._span), reverse=True):
+            found = max((at for at in self._pack(number) if at < start), default=None)
+            if found is not None:
+                return self._pack(number)[found]
+        return None
+
+    def since(self, first: int) -> Iterator[tuple[int, C]]:
+        """Cells with first <= start, oldest first."""
+        return self.between(first, _BIAS)
+
     def all(self) -> Iterator[tuple[int, C]]:
         """Every cell, oldest first."""
         return self.between(-_BIAS, _BIAS)
@@ -112,7 +124,7 @@ class Packs(Generic[C]):
     def __bool__(self) -> bool:
         return any(self._packs.values())
 
-    def pop_while(self, old: Callable[[int], bool]) -> Iterable[tuple[int, C]]:
+    def pop_while(self, old: Callable[[int], bool]) -> list[tuple[int, C]]:
         """Remove and answer the oldest cells, up to the first whose start is not `old`."""
         gone: list[tuple[int, C]] = []
         for number in sorted(self._packs):

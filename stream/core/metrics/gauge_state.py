@@ -1,0 +1,338 @@
+"""The state of a gauge for one customer and group, or for all groups together.
+
+Steps are saved in the order of their arrival, 64 to a chunk, so that an event writes one chunk whatever
+its own time; those that can no longer change are deleted, their outcome being in the timeline's base.
+A step costs about 250 bytes of memory while it is live, which is for `max_age` or the `lateness`.
+"""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from stream.core.metrics.base import (
+    BILLING_PERIOD,
+    DAY,
+    DAY_US,
+    MONTH,
+    QUARTER,
+    SECOND_US,
+    TOTAL,
+    WEEK,
+    YEAR,
+    CalendarLike,
+    Shown,
+    Value,
+    Windows,
+    kept,
+)
+from stream.core.metrics.lanes import ENTITY, NUMBER, OPERAND, ORDER, US, Step
+from stream.core.metrics.measures import Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
+from stream.core.metrics.packs import Chunks, Packs, Parts, key_of
+from stream.core.metrics.rounding import rounded
+from stream.core.metrics.table import Table
+from stream.core.metrics.timeline import Record, Timeline, Track
+from stream.core.metrics.windowed import span_of
+from stream.core.metrics.wire import decode, encode, packed, plain_of, unpacked, value_of
+from stream.core.text import text
+
+if TYPE_CHECKING:
+    from stream.core.metrics.gauge import GaugeMetric
+
+_SHIFT = 6  # 64 steps to a chunk
+_NO_MARK = [-(1 << 62), 0]
+
+
+def nests(bucket: int | None, kind: int) -> bool:
+    """Whether each calendar unit of proration (None: the second) lies in one window of a kind.
+
+    >>> nests(DAY, WEEK), nests(MONTH, WEEK), nests(MONTH, BILLING_PERIOD), nests(MONTH, QUARTER), nests(DAY, 1)
+    (True, False, False, True, False)
+    """
+    if bucket is None or bucket <= DAY:
+        return bucket is None or bucket <= kind
+    return kind in {MONTH, QUARTER, YEAR} and bucket <= kind
+
+
+class GaugeState:
+    """See the module."""
+
+    def __init__(
+        self,
+        metric: "GaugeMetric",
+        calendar: CalendarLike,
+        chunks: Mapping[bytes, bytes] | None = None,
+        *,
+        overall: bool = False,
+    ) -> None:
+        """`overall`: values come as (group, value)."""
+        self._metric, self.calendar, self._overall = metric, calendar, overall
+        self._lanes = metric.lanes(overall=overall)
+        self._prorated = metric.proration is not None
+        self._bucket = unit_kind(metric.proration) if metric.proration is not None else None
+        self._unit = unit_kind(metric.granularity) if metric.granularity is not None else None
+        self._tracks = {kind: Track(kind, self._measure(kind), self._records(kind)) for kind in metric.windows}
+        tracks = list(self._tracks.values())
+        if self._prorated and any(not nests(self._bucket, kind) for kind in metric.windows):
+            # windows that buckets do not nest in are made of whole buckets' maxima, when they are shown
+            assert self._bucket is not None
+            self._buckets = Track(self._bucket, Greatest(), self._records(self._bucket, b"v"))
+            tracks.append(self._buckets)
+        self._timeline = Timeline(calendar, tracks, metric.initial, 0 if overall else metric.initial)
+        self._table = Table(b"l")
+        self._parts = Parts()
+        self._steps: dict[int, list[Step]] = {}
+        self._dirty: set[int] = set()
+        self._base_dirty = False
+        self._mark = _NO_MARK
+        self._number = 0
+        self._clock_us = -(1 << 62)
+        if chunks:
+            self._load(chunks)
+
+    def _measure(self, kind: int) -> Measure:
+        metric = self._metric
+        if metric.proration is None or metric.granularity is None:
+            return metric.measure()
+        if nests(self._bucket, kind):
+            return Prorated(metric.granularity, metric.proration, self.calendar)
+        return Last()
+
+    def _records(self, kind: int, prefix: bytes = b"w") -> Packs[Record]:
+        return Packs(prefix + bytes((kind,)), span_of(kind), _plain_record, _record)
+
+    # -- the fold
+
+    def fold(self, w: Windows, order: int, value: Any, clock_us: int) -> int:
+        """See `State.fold`."""
+        us, metric, late = w[0], self._metric, 0
+        self._clock_us = clock_us
+        if metric.late_us is not None and us < clock_us - metric.late_us:
+            late = len(metric.windows)
+            if not metric.terms.simulate:
+                return late
+        number = self._number
+        self._number = number + 1
+        lanes = self._lanes
+        if lanes is None:
+            operand = value[1] if self._overall else value
+            step = [us, order, operand, None, operand, number]
+        else:
+            entity, operand = self._operand(value)
+            step = [us, order, 0, entity, operand, number]
+            lane = lanes.lanes.get(entity)
+            if lane is None:
+                lanes.open(entity, self._table.get(entity))
+            lanes.add(step)
+        self._timeline.add(step)
+        chunk = number >> _SHIFT
+        of_chunk = self._steps.get(chunk)
+        if of_chunk is None:
+            self._steps[chunk] = [step]
+        else:
+            of_chunk.append(step)
+        self._dirty.add(chunk)
+        return late
+
+    def _operand(self, value: Any) -> tuple[bytes, Any]:
+        """The entity that a value moves, and how."""
+        if not self._overall:
+            return value if self._metric.objects else (b"", value)
+        group, inner = value
+        if len(group) > 16:
+            group = xxhash.xxh3_128_digest(group)
+        if self._metric.objects:
+            return inner[0], (group, inner[1])
+        return group, inner
+
+    def remove(self, w: Windows, order: int, value: Any, clock_us: int) -> None:  # noqa: ARG002
+        """See `State.remove`: the step is known by its instant and place in the log."""
+        step = self._timeline.find(w[0], order)
+        if step is None:
+            return  # it came too late to be counted, or is long final
+        self._timeline.remove(step)
+        if self._lanes is not None:
+            self._lanes.remove(step)
+        self._drop(step)
+        self._dirty.add(step[NUMBER] >> _SHIFT)
+
+    def _drop(self, step: Step) -> None:
+        chunk = step[NUMBER] >> _SHIFT
+        steps = self._steps[chunk]
+        steps.remove(step)
+        if not steps:
+            del self._steps[chunk]
+            self._dirty.add(chunk)
+
+    # -- reading
+
+    def _row(self, kind: int, start: int) -> Shown | None:
+        """The row of a window, after the timeline has settled."""
+        track = self._tracks[kind]
+        found = self._timeline.total(track, start * SECOND_US)
+        if found is None:
+            return None
+        value, events = found
+        end = None if kind == TOTAL else self.calendar.end(kind, start)
+        if self._prorated and not nests(self._bucket, kind):
+            assert end is not None
+            value = self._shares(start * SECOND_US, end * SECOND_US)
+        return Shown(kind, start, end, rounded(value, self._metric.rounding), events)
+
+    def _shares(self, start: int, end: int) -> Value:
+        """The total of a window that is cut from whole buckets."""
+        total = Fraction(0)
+        at = start
+        while at < end:
+            begun, ends = unit_bounds(self.calendar, self._bucket, at)
+            found = self._timeline.total(self._buckets, begun)
+            top = self._timeline.initial if found is None else found[0]
+            unit_start, unit_end = unit_bounds(self.calendar, self._unit, at)
+            total += Fraction(top) * (min(ends, end) - at) / (unit_end - unit_start)
+            at = ends
+        return total
+
+    def total(self, kind: int, start: int) -> Shown | None:
+        """See `State.total`."""
+        self._timeline.settle()
+        return self._row(kind, start)
+
+    def rows(self, kind: int, until_us: int) -> list[Shown]:
+        """See `State.rows`."""
+        self._timeline.settle()
+        keep = self._metric.terms.keep_us[kind]
+        out = []
+        for start in self._starts(kind, until_us):
+            end = None if kind == TOTAL else self.calendar.end(kind, start)
+            if self._metric.terms.simulate or kept(end, keep, self._clock_us):
+                row = self._row(kind, start)
+                if row is not None:
+                    out.append(row)
+        return out
+
+    def _starts(self, kind: int, until_us: int) -> Iterator[int]:
+        """The windows from the first event's to the one that holds an instant."""
+        first = self._timeline.first
+        if first is None:
+            return
+        if kind == TOTAL:
+            if first <= until_us:
+                yield 0
+            return
+        start: int | None = self.calendar.start(kind, first // SECOND_US)
+        while start is not None and start * SECOND_US <= until_us:
+            yield start
+            start = self.calendar.end(kind, start)
+
+    def shown(self, clock_us: int) -> list[Shown]:
+        """See `State.shown`."""
+        self._timeline.settle()
+        steps, out = self._timeline.steps, []
+        newest = max(clock_us, steps[-1][US]) if steps else clock_us
+        for kind in self._metric.windows:
+            if kind == TOTAL:
+                rows = [self._row(kind, 0)]
+            else:
+                rows = []
+                start: int | None = self.calendar.start(kind, clock_us // SECOND_US)
+                start = self.calendar.previous(kind, start) if start is not None else None
+                while start is not None and start * SECOND_US <= newest:
+                    rows.append(self._row(kind, start))
+                    start = self.calendar.end(kind, start)
+            out += [row for row in rows if row is not None]
+        return out
+
+    def present(self) -> str | None:
+        """See `State.present`."""
+        self._timeline.settle()
+        return text(self._timeline.initial if self._timeline.first is None else self._timeline.sum)
+
+    # -- keeping
+
+    def save(self) -> Chunks:
+        """See `State.save`: the base (`g`), steps (`c`), what entities were before (`l`), and records."""
+        self._timeline.settle()
+        out: Chunks = []
+        if self._base_dirty:
+            self._parts.put(b"g", encode([self._mark, self._number, self._timeline.plain()]), out)
+            self._base_dirty = False
+        for chunk in self._dirty:
+            steps = [
+                [step[US], step[ORDER], step[ENTITY], plain_of(step[OPERAND]), step[NUMBER]]
+                for step in self._steps.get(chunk, ())
+            ]
+            self._parts.put(b"c" + key_of(chunk), encode(steps) if steps else b"", out)
+        self._dirty.clear()
+        self._table.save(out)
+        for track in self._timeline.tracks:
+            track.records.save(out)
+        return out
+
+    def _load(self, chunks: Mapping[bytes, bytes]) -> None:
+        self._table.load(chunks)
+        base = self._parts.join(chunks, b"g").get(b"g")
+        plain = None
+        if base is not None:
+            self._mark, self._number, plain = decode(base)
+        live: list[Step] = []
+        for name, data in self._parts.join(chunks, b"c").items():
+            of_chunk = []
+            for us, order, entity, operand, number in decode(data):
+                self._number = max(self._number, number + 1)
+                if [us, order] > self._mark:
+                    value = value_of(operand)
+                    of_chunk.append([us, order, 0 if self._lanes else value, entity, value, number])
+            self._steps[int.from_bytes(name[1:]) - (1 << 47)] = of_chunk
+            live += of_chunk
+        live.sort()
+        if self._lanes is not None:
+            for step in live:
+                if step[ENTITY] not in self._lanes.lanes:
+                    self._lanes.open(step[ENTITY], self._table.get(step[ENTITY]))
+                self._lanes.add(step)
+        for track in self._timeline.tracks:
+            track.records.load(chunks)
+        self._timeline.load(plain, live)
+
+    def expire(self, clock_us: int) -> None:
+        """See `State.expire`."""
+        metric = self._metric
+        self._clock_us = max(self._clock_us, clock_us)
+        if metric.terms.simulate:
+            return
+        gone = self._timeline.retire(clock_us - metric.live_us)
+        if gone:
+            self._mark = gone[-1][:2]
+            self._base_dirty = True
+            if self._lanes is not None:
+                for entity, base in self._lanes.settle(gone).items():
+                    self._table.set(entity, base)
+            for step in gone:
+                self._drop(step)
+        for track in self._timeline.tracks:
+            assert track.kind is not None
+            self._expire(track, clock_us)
+
+    def _expire(self, track: Track, clock_us: int) -> None:
+        """Forget records of windows that are no longer kept, but for the last: its state is carried on."""
+        kind = track.kind
+        assert kind is not None
+        keep = self._metric.terms.keep_us[kind]
+        if track is not self._tracks.get(kind):
+            longest = max((each or 0 for each in self._metric.terms.keep_us), default=0)
+            keep = longest + 400 * DAY_US  # a bucket is read for windows that may be longer than it
+        if kind == TOTAL or keep is None:
+            return
+        limit = clock_us - max(keep, self._metric.live_us)  # a late step may make the younger ones again
+        gone = track.records.pop_while(lambda start: not kept(self.calendar.end(kind, start), 0, limit))
+        if gone:
+            track.records.put(*gone[-1])
+
+
+def _plain_record(record: Record) -> list[Any]:
+    return [record[0], packed(record[1]), packed(record[2])]
+
+
+def _record(plain: list[Any]) -> Record:
+    return (plain[0], unpacked(plain[1]), unpacked(plain[2]))

@@ -1,0 +1,251 @@
+"""The windows of a gauge: what its state did in each, found by going through its steps in order.
+
+Live steps, those before which another may still come, are kept sorted. The timeline goes through them
+once, in order, with one track for each kind of window: when a window ends, what it made is recorded if
+an event fell into it; any other window held one state throughout, that of the last record before it. A
+step that comes late sends the timeline back to the nearest checkpoint before it, to go on from there
+the next time that somebody looks.
+"""
+
+from bisect import bisect_left
+from typing import Any
+
+from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Number, Value
+from stream.core.metrics.lanes import MOVE, US, Step
+from stream.core.metrics.measures import FOREVER, Measure, unit_bounds
+from stream.core.metrics.packs import Packs
+from stream.core.metrics.wire import packed, unpacked
+
+BETWEEN = 64
+"""Steps between two checkpoints: a late step costs going through at most so many more."""
+
+Record = tuple[int, Value, Number]
+"""Of a window that ended: its events, its total, and the state at its end."""
+
+
+class Track:
+    """One kind of window: the window at hand, `[start, end)` in microseconds."""
+
+    __slots__ = ("acc", "end", "events", "kind", "measure", "records", "start")
+
+    def __init__(self, kind: int | None, measure: Measure, records: Packs[Record]) -> None:
+        """`kind` is None for seconds."""
+        self.kind, self.measure, self.records = kind, measure, records
+        self.start = self.end = self.events = 0
+        self.acc: Any = None
+
+    def bounds(self, calendar: CalendarLike, us: int) -> tuple[int, int]:
+        """The window of this kind that holds an instant."""
+        return (-FOREVER, FOREVER) if self.kind == TOTAL else unit_bounds(calendar, self.kind, us)
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """What `restore` needs."""
+        return (self.start, self.end, self.events, self.acc)
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Go back to a snapshot."""
+        self.start, self.end, self.events, self.acc = snapshot
+
+
+Snapshot = tuple[int, Number, int | None, tuple[tuple[Any, ...], ...]]
+"""The instant reached, the sum of all moves, the first event's instant, and the tracks."""
+
+
+class Timeline:
+    """See the module. `initial` is the state before the first step, `base` the sum that moves add to."""
+
+    def __init__(self, calendar: CalendarLike, tracks: list[Track], initial: Number, base: Number) -> None:
+        self.calendar, self.tracks, self.initial = calendar, tracks, initial
+        self.steps: list[Step] = []
+        self.first: int | None = None
+        self.sum = base
+        self._reached = 0  # so many live steps are gone through
+        self._cursor = -FOREVER
+        self._stale = False  # records may be there that would not be made again
+        self._before = self._snapshot()  # of all live steps
+        self._checkpoints: list[tuple[int, Snapshot]] = []
+
+    def _snapshot(self) -> Snapshot:
+        return (self._cursor, self.sum, self.first, tuple(track.snapshot() for track in self.tracks))
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self._cursor, self.sum, self.first, tracks = snapshot
+        for track, of_it in zip(self.tracks, tracks, strict=True):
+            track.restore(of_it)
+
+    # -- steps come and go
+
+    def add(self, step: Step) -> None:
+        """A step that came; the timeline goes through it when somebody looks."""
+        steps = self.steps
+        if not steps or steps[-1] < step:
+            steps.append(step)
+            return
+        at = bisect_left(steps, step)
+        steps.insert(at, step)
+        if at < self._reached:
+            self._back_to(at)
+
+    def find(self, us: int, order: int) -> Step | None:
+        """The live step of this instant and place in the log."""
+        at = bisect_left(self.steps, [us, order])
+        if at < len(self.steps) and self.steps[at][:2] == [us, order]:
+            return self.steps[at]
+        return None
+
+    def remove(self, step: Step) -> None:
+        """A step that had not been."""
+        at = bisect_left(self.steps, step)
+        if at < self._reached:
+            self._back_to(at)
+        del self.steps[at]
+
+    def _back_to(self, at: int) -> None:
+        """What was gone through from this place on must be gone through again."""
+        while self._checkpoints and self._checkpoints[-1][0] > at:
+            self._checkpoints.pop()
+        self._reached, snapshot = self._checkpoints[-1] if self._checkpoints else (0, self._before)
+        self._restore(snapshot)
+        self._stale = True
+
+    def retire(self, cut_us: int) -> list[Step]:
+        """Live steps before this instant, to which no other can come any more: they need not be kept.
+
+        Not all of them, as only a checkpoint can be gone on from; totals stay as they are.
+        """
+        old = bisect_left(self.steps, [cut_us])
+        if not old:
+            return []
+        self.settle()
+        if old == len(self.steps):
+            self._checkpoints.append((old, self._snapshot()))
+        number = 0
+        for place, snapshot in self._checkpoints:
+            if place <= old:
+                number, self._before = place, snapshot
+        gone = self.steps[:number]
+        del self.steps[:number]
+        self._reached -= number
+        self._checkpoints = [(place - number, snapshot) for place, snapshot in self._checkpoints if place > number]
+        return gone
+
+    # -- going through them
+
+    def settle(self) -> None:
+        """Go through the steps that were not gone through yet."""
+        steps = self.steps
+        if self._reached == len(steps) and not self._stale:
+            return
+        doubtful = self._doubtful() if self._stale else None
+        self._stale = False
+        if self.first is None and steps:
+            self._begin(steps[0][0])
+        tracks, cursor, total = self.tracks, self._cursor, self.sum
+        due = (self._checkpoints[-1][0] if self._checkpoints else 0) + BETWEEN
+        for place in range(self._reached, len(steps)):
+            if place >= due:
+                self._cursor, self.sum, due = cursor, total, place + BETWEEN
+                self._checkpoints.append((place, self._snapshot()))
+            step = steps[place]
+            us = step[US]
+            if us > cursor:
+                for track in tracks:
+                    if us < track.end:
+                        track.acc = track.measure.held(track.acc, total, cursor, us)
+                    else:
+                        self._turn(track, total, cursor, us, doubtful)
+                    track.events += 1
+                cursor = us
+            else:
+                for track in tracks:
+                    track.events += 1
+            total += step[MOVE]
+        self._cursor, self.sum, self._reached = cursor, total, len(steps)
+        if doubtful is not None:
+            for track, starts in zip(tracks, doubtful, strict=True):
+                for start in starts:
+                    track.records.drop(start)
+
+    def _begin(self, us: int) -> None:
+        """Until its first step the state was the initial one, since the windows that hold that step began."""
+        for track in self.tracks:
+            track.start, track.end = track.bounds(self.calendar, us)
+            track.events, track.acc = 0, None
+            if us > track.start:
+                track.acc = track.measure.held(None, self.initial, track.start, us)
+        self._cursor = self.first = us
+
+    def _turn(self, track: Track, state: Number, cursor: int, us: int, doubtful: list[set[int]] | None) -> None:
+        """The track's window ends before `us`: record it, and go on in the one that holds `us`."""
+        if track.events:
+            acc = track.measure.held(track.acc, state, cursor, track.end)
+            record = (track.events, track.measure.value(acc, state, track.start, track.end), state)
+            start = track.start // SECOND_US
+            if track.records.get(start) != record:  # else it was made before, and needs no saving
+                track.records.put(start, record)
+            if doubtful is not None:
+                doubtful[self.tracks.index(track)].discard(start)
+        track.start, track.end = track.bounds(self.calendar, us)
+        track.events, track.acc = 0, None
+        if us > track.start:
+            track.acc = track.measure.held(None, state, track.start, us)
+
+    def _doubtful(self) -> list[set[int]]:
+        """The starts of records, by track, that may not be made again."""
+        return [
+            {
+                start
+                for start, _ in (
+                    track.records.all() if self.first is None else track.records.since(track.start // SECOND_US)
+                )
+            }
+            for track in self.tracks
+        ]
+
+    # -- reading, after `settle`
+
+    def total(self, track: Track, us: int) -> tuple[Value, int] | None:
+        """The total and events of the window that begins at `us`; None before the first event's."""
+        if self.first is None:
+            return None
+        start, end = track.bounds(self.calendar, us)
+        if start == track.start:
+            acc = track.measure.held(track.acc, self.sum, self._cursor, end)
+            return track.measure.value(acc, self.sum, start, end), track.events
+        if start > track.start:
+            return self.constant(track, self.sum, start, end), 0
+        if start < track.bounds(self.calendar, self.first)[0]:
+            return None
+        record = track.records.get(start // SECOND_US)
+        if record is not None:
+            return record[1], record[0]
+        before = track.records.last_before(start // SECOND_US)
+        return None if before is None else (self.constant(track, before[2], start, end), 0)
+
+    def constant(self, track: Track, state: Number, start: int, end: int) -> Value:
+        """What a window makes that held one state throughout."""
+        return track.measure.value(track.measure.held(None, state, start, end), state, start, end)
+
+    # -- keeping
+
+    def plain(self) -> list[Any]:
+        """What stands before the live steps, as msgpack holds it."""
+        cursor, total, first, tracks = self._before
+        accs = [
+            [start, end, events, track.measure.plain(acc)]
+            for track, (start, end, events, acc) in zip(self.tracks, tracks, strict=True)
+        ]
+        return [cursor, packed(total), first, accs]
+
+    def load(self, plain: list[Any] | None, steps: list[Step]) -> None:
+        """Go on from what `plain` gave (None: nothing), with the live steps, sorted."""
+        self.steps = steps
+        if plain is None:
+            return
+        cursor, total, first, tracks = plain
+        accs = tuple(
+            (start, end, events, track.measure.restored(acc))
+            for track, (start, end, events, acc) in zip(self.tracks, tracks, strict=True)
+        )
+        self._before = (cursor, unpacked(total), first, accs)
+        self._restore(self._before)
