@@ -164,7 +164,7 @@ class Worker:
         if shards is None:
             return ["starting: Kafka has not answered yet"]
         if not shards.joined:
-            return ["joining the consumer group"]
+            return ["starting: Kafka has assigned no partitions yet"]
         running = shards.running
         reasons = []
         for number in sorted(shards.owned | set(shards.halted)):

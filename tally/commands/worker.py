@@ -23,7 +23,9 @@ TALLY_LISTEN=127.0.0.1:0 tally worker --log-level debug""",
 )
 @click.option("--log-level", type=click.Choice(("debug", "info", "warning", "error")), default="info", show_default=True,
               help="What is logged, to stderr: JSON lines, or text where a terminal reads.")  # fmt: skip
-def command(log_level: str) -> None:
+@click.option("--session", type=click.FloatRange(min=1.0), default=6.0, show_default=True, help="Seconds of silence after "
+              "which Kafka gives a worker's partitions to another.")  # fmt: skip
+def command(log_level: str, session: float) -> None:
     """Run a worker until SIGTERM or Ctrl-C: it counts the events of the partitions that Kafka gives it.
 
     Start as many as you like, up to one for a partition: they share the partitions, and take over from each other
@@ -32,7 +34,9 @@ def command(log_level: str) -> None:
     logs.setup(log_level)
     config = settings()
     definitions = require(config.metrics)
+    from stream.engine.app import Session
     from stream.engine.process import run
     from tally.work import Worker
 
-    run(Worker(config, definitions).app())
+    # a heartbeat may be lost, and the next one too, without a rebalance
+    run(Worker(config, definitions, Session(timeout=session, heartbeat=min(1.0, session / 4))).app())

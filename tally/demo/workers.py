@@ -1,0 +1,44 @@
+"""The demo's workers: real processes, which really die."""
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+
+from tally.servers import Server
+
+
+class WorkerProcess(Server):
+    """`tally worker` as a process of its own, kept by a keeper like every server: it outlives nobody."""
+
+    name = "worker"
+
+    def __init__(self, settings: Mapping[str, str], session_s: float) -> None:
+        super().__init__()
+        self._settings = dict(settings)
+        self._session_s = session_s
+
+    def command(self) -> Sequence[str]:
+        """The same command that an operator types, with its settings in the environment."""
+        listen = {"TALLY_LISTEN": self.address, "TALLY_DATA": str(self.directory / "data")}
+        pairs = [f"{name}={value}" for name, value in {**self._settings, **listen}.items()]
+        return [
+            "env",
+            *pairs,
+            sys.executable,
+            "-m",
+            "tally",
+            "worker",
+            "--log-level",
+            "debug" if 0 else "info",
+            "--session",
+            f"{self._session_s:g}",
+        ]
+
+    def ready(self) -> bool:
+        """/healthz/ready answers 200."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/healthz/ready", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError:
+            return False
