@@ -84,6 +84,7 @@ class Folding:
         self._recent_hour = 0
         self._decode: Callable[[Sequence[Any]], list[Any]] = self.plan.decoder.block
         self._aliases = self.plan.definitions.aliases
+        self._remembered_us = self.rules.max_age_us + self.rules.max_ahead_us
         self._homes: dict[str, int] = {}
         self._entries: dict[str, tuple[Any, ...]] = {}
         self._all: dict[str, list[Series]] = {}
@@ -132,16 +133,18 @@ class Folding:
         self.moved = True
 
     def _by_hour(self, records: Sequence[Any]) -> Iterable[Chunk]:
-        """The records in chunks during which the clock stays within one hour: ids are stamped with it."""
+        """The records in chunks during which the clock's hour stays the same, and that up to which ids are forgotten."""
         times = [record.timestamp * 1000 for record in records]
+        span = self._remembered_us
         while times:
             clock_us = self.book.header.clock_us
-            hour = clock_us // HOUR_US
-            cut = len(times)
-            if max(times) // HOUR_US > hour:
-                clocks = [max(clock_us, at) // HOUR_US for at in itertools.accumulate(times, max)]
-                hour = clocks[0]
-                cut = next((i for i, each in enumerate(clocks) if each > hour), cut)
+            cut, newest = len(times), max(clock_us, *times)
+            hour = newest // HOUR_US
+            if hour > clock_us // HOUR_US or (newest - span) // HOUR_US > (clock_us - span) // HOUR_US:
+                clocks = [max(clock_us, at) for at in itertools.accumulate(times, max)]
+                marks = [(at // HOUR_US, (at - span) // HOUR_US) for at in clocks]
+                hour = marks[0][0]
+                cut = next((i for i, mark in enumerate(marks) if mark != marks[0]), cut)
             chunk = Chunk(records[:cut], times[:cut], clock_us)
             chunk.hour = hour
             yield chunk
@@ -170,13 +173,16 @@ class Folding:
 
     def _fold_chunk(self, chunk: Chunk) -> None:
         book, header = self.book, self.book.header
-        if chunk.hour > header.clock_us // HOUR_US and not self.rules.simulate:
-            self._remember()
-            before = (chunk.hour * HOUR_US - self.rules.max_age_us - self.rules.max_ahead_us) // HOUR_US
-            book.ids.expire(before)
-            book.contributions.floor = before
         book.clock_us = chunk.clock_us
         header.clock_us = max(chunk.clock_us, *chunk.times)
+        if not self.rules.simulate:
+            if chunk.hour > chunk.clock_us // HOUR_US:
+                self._remember()
+            before = (header.clock_us - self._remembered_us) // HOUR_US
+            if before > book.contributions.floor:
+                self._remember()
+                book.ids.expire(before)
+                book.contributions.floor = before
         odd = self._look_up(chunk)
         self._loop(chunk, odd)
         counts = header.counts
