@@ -102,11 +102,6 @@ class Shards:
         return self._generation is not None
 
     @property
-    def joined(self) -> bool:
-        """Whether Kafka's group has assigned anything yet, be it no partition."""
-        return self._generation is not None
-
-    @property
     def owned(self) -> set[int]:
         """The partitions that the group gave to this worker."""
         return set(self._owners)

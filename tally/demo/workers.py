@@ -22,18 +22,8 @@ class WorkerProcess(Server):
         """The same command that an operator types, with its settings in the environment."""
         listen = {"TALLY_LISTEN": self.address, "TALLY_DATA": str(self.directory / "data")}
         pairs = [f"{name}={value}" for name, value in {**self._settings, **listen}.items()]
-        return [
-            "env",
-            *pairs,
-            sys.executable,
-            "-m",
-            "tally",
-            "worker",
-            "--log-level",
-            "debug" if 0 else "info",
-            "--session",
-            f"{self._session_s:g}",
-        ]
+        worker = [sys.executable, "-m", "tally", "worker", "--session", f"{self._session_s:g}"]
+        return ["env", *pairs, *worker]
 
     def ready(self) -> bool:
         """/healthz/ready answers 200."""
