@@ -65,7 +65,7 @@ class _Reader:
             value, self._at = scanstring(self._text, self._at, True)
         except JSONDecodeError as error:
             self._at = error.pos
-            raise self._error(error.msg.lower()) from None
+            raise self._error(error.msg.lower().removesuffix(" at")) from None
         return str(value)
 
     def _node(self, depth: int) -> Node:

@@ -366,6 +366,44 @@ def test_a_file_nested_without_end_is_stopped(filename: str) -> None:
     assert found.value.faults == [Fault("", 1, "is nested deeper than 64 levels")]
 
 
+@pytest.mark.parametrize("filename", ["metrics.yaml", "metrics.json"])
+def test_sixty_four_levels_are_deep_enough(filename: str) -> None:
+    """What stands 64 levels deep is read, one level more is refused."""
+    head, tail = '{"metrics": {"a": {"event_name": "e", "type": "counter", "aggregation": "count", "filters": [', "]}}}"
+    right, deeper = (
+        head + '{"property": "p", "op": "eq", "value": ' + "[" * depth + "1" + "]" * depth + "}" + tail
+        for depth in (59, 60)  # the value stands five levels under the file
+    )
+    assert load(right, filename).metrics["a"].filters
+    with pytest.raises(Faults) as found:
+        load(deeper, filename)
+    assert found.value.faults == [Fault("", 1, "is nested deeper than 64 levels")]
+
+
+def test_numbers_are_taken_up_to_their_bounds() -> None:
+    """400 digits are written out, a share may have six digits after the point and a limit fifteen."""
+    filters = counted("[{property: n, op: eq, value: 1e399}, {property: n, op: lt, value: 1e-400}]")
+    assert filters == (
+        Comparison("n", "eq", Decimal("1e399")),
+        Comparison("n", "lt", Decimal("1e-400")),
+    )
+    definitions = load(
+        "metrics:\n  a: {event_name: e, type: counter, aggregation: count}\nlimits:\n"
+        "  - {metric: a, window: hour, limit: 0.000000000000001, warn_at: [0.000001]}\n"
+    )
+    assert definitions.limits[0].limit == Decimal("1e-15")
+    assert definitions.limits[0].warn_at == (Decimal("0.000001"),)
+
+
+def test_ids_may_hold_any_letter_that_an_events_id_may() -> None:
+    """Spaces, blanks beyond ASCII and letters of four bytes are no control characters."""
+    definitions = load(
+        "metrics:\n  a: {event_name: e, type: counter, aggregation: count}\n"
+        "customers:\n  ' ': {}\n  \"a\\xa0b\": {}\n  '\U0001f600': {aliases: ['a b']}\n"
+    )
+    assert list(definitions.customers) == [" ", "a\xa0b", "\U0001f600"]
+
+
 def test_the_documented_example_is_right() -> None:
     """The file that people copy from has no fault and shows every type."""
     definitions = load_file(Path(__file__).parents[3] / "examples" / "metrics.yaml")

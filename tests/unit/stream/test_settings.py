@@ -154,6 +154,9 @@ def test_all_faults_are_told_at_once() -> None:
         ("TALLY_APP", "a" * 65),
         ("TALLY_EVENTS_TOPIC", "t" * 250),
         ("TALLY_PARTITIONS", "1_6"),
+        ("TALLY_API_TOKEN", "schlüssel"),
+        ("TALLY_API_TOKEN", "two words"),
+        ("TALLY_API_TOKEN", "line\tbreak"),
         ("TALLY_LISTEN", "localhost:"),
         ("TALLY_LISTEN", "localhost:65536"),
         ("TALLY_KEEP_MINUTE", "0s"),
@@ -163,6 +166,21 @@ def test_all_faults_are_told_at_once() -> None:
 def test_what_cannot_work_is_refused(name: str, value: str) -> None:
     """A value that would fail later, somewhere else, fails at the start under its own name."""
     assert [fault[0] for fault in faults(**{name: value})] == [name]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://[::1]/0",
+        "redis://[::1]:6380/0",
+        "rediss://user:p%40ss@cache.example",
+        "redis+cluster://a:7000,b:7001,c",
+        "redis+sentinel://s1,s2:26379/main",
+    ],
+)
+def test_every_form_of_a_redis_url_is_taken_as_it_is(url: str) -> None:
+    """IPv6, passwords, several hosts, with a port or without."""
+    assert from_environment({"TALLY_REDIS": url}).redis == url
 
 
 def test_port_zero_lets_the_machine_choose() -> None:

@@ -69,6 +69,16 @@ customers:
         in_schema=True,
     ),
     Broken(
+        "a customer with a control character",
+        'metrics:\n  a: {event_name: e, type: counter, aggregation: count}\ncustomers:\n  "a\\x7Fb": {}\n  "a\\x9Fb": {}\n  "a\\tb": {}\n',
+        [
+            ("customers", 4, "holds a control character: leave it out"),
+            ("customers", 5, "holds a control character: leave it out"),
+            ("customers", 6, "holds a control character: leave it out"),
+        ],
+        in_schema=True,
+    ),
+    Broken(
         "a customer that is too long",
         "metrics:\n  a: {event_name: e, type: counter, aggregation: count}\ncustomers:\n  " + "é" * 129 + ": {}\n",
         [("customers", 4, "is 258 bytes of UTF-8: write at most 256")],

@@ -135,6 +135,20 @@ metrics:
         in_schema=True,
     ),
     Broken(
+        "a filter's value with a slip",
+        """\
+metrics:
+  a:
+    event_name: e
+    type: counter
+    aggregation: count
+    filters:
+      - {property: region, op: eq, valu: NA}
+""",
+        [("metrics.a.filters[0].valu", 7, "is no field of a filter: did you mean value?")],
+        in_schema=True,
+    ),
+    Broken(
         "in without a list",
         """\
 metrics:

@@ -52,6 +52,15 @@ CASES = [
         filename="metrics.json",
     ),
     Broken(
+        "a line break in a text",
+        """\
+{"metrics": {"a
+b": {}}}""",
+        [("", 1, "is not JSON: invalid control character")],
+        in_schema=None,
+        filename="metrics.json",
+    ),
+    Broken(
         "a key twice",
         """\
 {

@@ -186,6 +186,28 @@ CASES = [
         in_schema=False,
     ),
     Broken(
+        "a limit beside what is none",
+        METRICS
+        + """\
+  - c
+  - {metric: c, window: day, limit: 1}
+""",
+        [
+            ("limits[0]", 12, 'is the text "c": write the fields of a limit, such as `metric: ...`'),
+            ("limits[1].window", 13, "c has no window day: write hour or month, or add it to the metric"),
+        ],
+        in_schema=True,
+    ),
+    Broken(
+        "a limit with too many decimals",
+        METRICS
+        + """\
+  - {metric: c, window: month, limit: 0.0000000000000001}
+""",
+        [("limits[0].limit", 12, "is 0.0000000000000001: write at most 15 digits after the point")],
+        in_schema=False,
+    ),
+    Broken(
         "the same limit twice",
         METRICS
         + """\
@@ -282,6 +304,15 @@ CASES = [
             ("limits[0].warn_at[1]", 12, "is 0: write a share above 0"),
         ],
         in_schema=True,
+    ),
+    Broken(
+        "a share too fine",
+        METRICS
+        + """\
+  - {metric: c, window: month, limit: 1, warn_at: [0.0000001]}
+""",
+        [("limits[0].warn_at[0]", 12, "is 0.0000001: write at most 6 digits after the point")],
+        in_schema=False,
     ),
     Broken(
         "a share without a list",

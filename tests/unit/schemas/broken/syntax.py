@@ -159,6 +159,29 @@ limits:
         in_schema=True,
     ),
     Broken(
+        "a number that would fill the memory with zeros",
+        """\
+metrics:
+  a: {event_name: e, type: counter, aggregation: count}
+limits:
+  - {metric: a, window: hour, limit: 1e-401}
+""",
+        [("limits[0].limit", 4, "the number 1e-401 has more than 400 digits when written out")],
+        in_schema=True,
+    ),
+    Broken(
+        "a number too long to write out",
+        """\
+metrics:
+  a: {event_name: e, type: counter, aggregation: count}
+limits:
+  - {metric: a, window: hour, limit: 1"""
+        + "0" * 400
+        + "}\n",
+        [("limits[0].limit", 4, "the number 1000000000000000000000000000000000000... has more than 400 digits")],
+        in_schema=True,
+    ),
+    Broken(
         "a number that would fill the memory",
         """\
 metrics:
