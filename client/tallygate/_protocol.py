@@ -118,7 +118,7 @@ class Protocol:
 
     def _may_be_elsewhere(self, reply: list[str]) -> bool:
         """Whether Redis holds nothing, or nothing fresh, where we looked: the partitions may be others by now."""
-        nothing = reply[0] == "missing" or reply[2] == "stale"
+        nothing = reply[0] == "missing" or "stale" in reply[2:3]
         return nothing and self._clock() - self._read_at >= REREAD_AFTER_S
 
     def _read_layout(self) -> Generator[Send, Any, None]:

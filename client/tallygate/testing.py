@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
 
 from tallygate.answers import Check, Release, Reservation
@@ -23,6 +23,7 @@ from tallygate.requests import Asked, Duration, Number, asked, customer_id, hold
 
 _START = datetime(2026, 3, 5, 12, tzinfo=timezone.utc)
 _SETTLED_FOR = timedelta(hours=2)
+_WIDE = Context(prec=100)
 
 
 @dataclass(frozen=True)
@@ -205,13 +206,15 @@ class FakeGate:
                 return _reservation(replace(answer, allowed=False, reason="settled"), hold, None)
             reason = "ok" if answer.reason in {"limit_reached", "stale"} else answer.reason
             return _reservation(replace(answer, allowed=True, reason=reason), hold, there.at)
-        answer, cost = self._decide_with_cost(known, name, request, staleness, costs=True)
+        answer = self._decide(known, name, request, staleness, costs=True)
         if not answer.allowed:
             return _reservation(answer, hold, None)
         known.holds[hold] = _Hold(name, request, self.now, self.now + lives)
-        if answer.reserved is not None and answer.remaining is not None:
-            answer = replace(answer, reserved=_short(answer.reserved + cost), remaining=_short(answer.remaining - cost))
-        return _reservation(answer, hold, self.now)
+        if answer.limit is None:
+            return _reservation(answer, hold, self.now)
+        after = self._decide(known, name, request, staleness, costs=False)
+        reason = "stale" if after.reason == "stale" else "soft_limit_reached" if (after.remaining or 0) < 0 else "ok"
+        return _reservation(replace(after, allowed=True, reason=reason), hold, self.now)
 
     def release(self, customer: str | int, id: str | int) -> Release:  # noqa: A002 - likewise
         """See `Gate.release`."""
@@ -235,15 +238,10 @@ class FakeGate:
         return self._customers[self._named(customer)]
 
     def _decide(self, known: _Customer, customer: str, request: Asked, staleness: str, *, costs: bool) -> Check:
-        return self._decide_with_cost(known, customer, request, staleness, costs=costs)[0]
-
-    def _decide_with_cost(
-        self, known: _Customer, customer: str, request: Asked, staleness: str, *, costs: bool
-    ) -> tuple[Check, Decimal]:
         targets: dict[tuple[str, str], Decimal] = {}
         for metric, group, cost in request.lines:
             if metric not in self._metrics:
-                return self._answer("unknown_metric", metric, allowed=False), Decimal()
+                return self._answer("unknown_metric", metric, allowed=False)
             if group and set(split_field(group)[1]) != set(self._metrics[metric].group_by):
                 raise WrongGroup(f"a group of {metric} names exactly the properties that it is grouped by")
             amount = _up(Decimal(cost), self._scale(metric)) if costs else Decimal()
@@ -254,10 +252,10 @@ class FakeGate:
             for (metric, name), cost in targets.items()
             for limit in self._limits_of(customer, metric, name)
         ]
-        refusing = [verdict for verdict in verdicts if not verdict[0].allowed]
+        refusing = [verdict for verdict in verdicts if not verdict.allowed]
         if not verdicts:
-            return self._answer("no_limit", request.lines[0][0], allowed=True), Decimal()
-        return min(refusing or verdicts, key=lambda verdict: verdict[0].remaining or Decimal())
+            return self._answer("no_limit", request.lines[0][0], allowed=True)
+        return min(refusing or verdicts, key=lambda verdict: verdict.remaining or Decimal())
 
     def _limits_of(self, customer: str, metric: str, name: str) -> list[FakeLimit]:
         mine = [x for x in self._limits if x.customer == customer and field_of(metric, x.group) == name]
@@ -266,9 +264,7 @@ class FakeGate:
         shared = [x for x in self._limits if x.customer is None and x.metric == metric and x.window not in windows]
         return mine + [x for x in shared if field_of(metric, x.group) == name]
 
-    def _judge(
-        self, known: _Customer, limit: FakeLimit, name: str, cost: Decimal, staleness: str
-    ) -> tuple[Check, Decimal]:
+    def _judge(self, known: _Customer, limit: FakeLimit, name: str, cost: Decimal, staleness: str) -> Check:
         start, end = (None, None) if limit.window in {None, "total"} else window_of(limit.window or "", self.now)
         total = self._total(known, limit, name, start)
         decimals = limit.decimals
@@ -284,7 +280,7 @@ class FakeGate:
         else:
             reason = "ok" if passes else "limit_reached"
         warnings = tuple(Decimal(str(x)) for x in limit.warn_at if total >= Decimal(str(x)) * limit.amount)
-        verdict = replace(
+        return replace(
             self._answer(reason, limit.metric, allowed=passes),
             used=_short(used),
             reserved=_short(reserved),
@@ -294,7 +290,6 @@ class FakeGate:
             resets_at=end,
             warnings=warnings,
         )
-        return verdict, amount
 
     def _total(self, known: _Customer, limit: FakeLimit, name: str, start: datetime | None) -> Decimal:
         if limit.window is None:
@@ -368,7 +363,7 @@ def window_of(kind: str, at: datetime) -> tuple[datetime, datetime]:
 
 
 def _up(amount: Decimal, decimals: int) -> Decimal:
-    return amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_CEILING)
+    return amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_CEILING, context=_WIDE)
 
 
 def _short(amount: Decimal) -> Decimal:

@@ -349,35 +349,40 @@ if op == 'reserve' then
   end
 end
 
--- 7. The verdict: of those that refuse, else of all, the limit with the least remaining.
+-- 7. The verdict on each limit.
 local lag = fresh and now - fresh
-local best, refused = nil, false
+local refused = false
 for _, found in ipairs(limits) do
   local limit, fewer = found.limit, found.decimals - found.limit.p
-  local reserved = at_decimals(sums[found.sum] or 0, fewer)
-  local used = at_decimals(found.used or 0, fewer)
-  local cost = already and 0 or at_decimals(found.target.cost, fewer)
-  found.reserved, found.used_here, found.cost = reserved, used, cost
-  found.remaining = limit.l - used - reserved
-  local passes = used + reserved + cost <= limit.l
+  found.shown = at_decimals(found.used or 0, fewer)
+  found.reserved = at_decimals(sums[found.sum] or 0, fewer)
+  found.cost = already and 0 or at_decimals(found.target.cost, fewer)
+  local passes = found.shown + found.reserved + found.cost <= limit.l
   -- A moment far ahead of this clock was told by another clock, before a failover: it says nothing.
-  local stale = not complete or not lag or lag < -1000000 or not found.sum
-    or lag > tonumber(ARGV[5] ~= '' and ARGV[5] or limit.x)
-  local refuses
-  if stale then
-    found.reason, refuses = 'stale', limit.s ~= 'a'
+  if not complete or not lag or lag < -1000000 or not found.sum
+    or lag > tonumber(ARGV[5] ~= '' and ARGV[5] or limit.x) then
+    found.reason, found.refuses = 'stale', limit.s ~= 'a'
   else
     found.reason = passes and 'ok' or limit.m == 's' and 'soft_limit_reached' or 'limit_reached'
-    refuses = not passes and limit.m ~= 's'
+    found.refuses = not passes and limit.m ~= 's'
   end
-  local rank = found.remaining / 10 ^ limit.p
-  if refuses and not refused or refuses == refused and (not best or rank < best.rank) then
-    best, refused = found, refuses
-    best.rank = rank
+  refused = refused or found.refuses
+end
+local taken = op == 'reserve' and not refused and not already
+
+-- 8. The limit to answer for: of those that refuse, else of all, the one with the least remaining.
+local best
+for _, found in ipairs(limits) do
+  if taken then
+    found.reserved = found.reserved + found.cost
+  end
+  found.remaining = found.limit.l - found.shown - found.reserved
+  found.rank = found.remaining / 10 ^ found.limit.p
+  if found.refuses == refused and (not best or found.rank < best.rank) then
+    best = found
   end
 end
-local allowed, reason = not refused, best and best.reason or 'no_limit'
-local at = ''
+local allowed, reason, at = not refused, best and best.reason or 'no_limit', ''
 if already == 'S' then
   allowed, reason = false, 'settled'
 elseif already then
@@ -387,8 +392,8 @@ elseif already then
   end
 end
 
--- 8. The hold.
-if op == 'reserve' and allowed and not already then
+-- 9. The hold.
+if taken then
   at = int(now)
   local hold = at
   local counted = {}
@@ -404,17 +409,13 @@ if op == 'reserve' and allowed and not already then
   end
   redis.call('ZADD', KEYS[4], deadline, ARGV[6])
   redis.call('ZADD', KEYS[5], 'LT', deadline, ARGV[4])
-  if best then
-    best.reserved = best.reserved + best.cost
-    best.remaining = best.remaining - best.cost
-  end
 end
 
 local result = answer('answer', allowed, reason, best and best.target.metric or ARGV[8])
 result[14] = at
 if best then
   local limit = best.limit
-  result[5], result[6] = shown(best.used_here, limit.p), shown(best.reserved, limit.p)
+  result[5], result[6] = shown(best.shown, limit.p), shown(best.reserved, limit.p)
   result[7], result[8] = shown(limit.l, limit.p), shown(best.remaining, limit.p)
   result[9] = limit.w
   result[10] = best.stop and int(best.stop) or ''

@@ -1,0 +1,51 @@
+"""The worlds in which the contract is tested."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tallygate import AsyncGate, Gate, urls
+from tallygate.testing import FakeGate
+
+from tests.contract.gate import mutants
+from tests.contract.gate.world import START, AsyncRedisWorld, RedisWorld, World, use_our_clock
+from tests.servers.fixtures import need
+from tests.servers.stores import Cluster, Redis
+
+KINDS = ["fake", "valkey", "redis", "asyncio", "cluster"]
+
+
+@pytest.fixture(scope="session")
+def gate_cluster() -> Iterator[str]:
+    """A Cluster of three Redis primaries, for the session."""
+    with Cluster(need(Redis)) as started:
+        yield started.url
+
+
+@pytest.fixture(params=KINDS)
+def world(request: pytest.FixtureRequest, unique: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A gate, and the world behind it: the shipped fake, and real scripts on real servers."""
+    mutant = os.environ.get("TALLY_TEST_MUTANT")
+    if request.param == "fake":
+        yield FakeGate(now=START)
+    else:
+        kind = {"cluster": "gate_cluster", "redis": "redis_server"}.get(request.param, "valkey_server")
+        server = request.getfixturevalue(kind)
+        patch = mutants.patch(mutant) if mutant else str
+        use_our_clock(monkeypatch, patch)
+        yield from _real(server if isinstance(server, str) else server.url, unique, request.param, patch)
+
+
+def _real(url: str, app: str, kind: str, patch: Any) -> Iterator[World]:
+    redis = urls.connect(url, timeout_s=5)
+    if kind == "asyncio":
+        with asyncio.Runner() as runner:
+            aio = AsyncGate.from_url(url, app)
+            yield AsyncRedisWorld(redis, app, gate=aio, patch=patch, loop=runner.get_loop())
+            runner.run(aio.close())
+    else:
+        with Gate.from_url(url, app) as gate:
+            yield RedisWorld(redis, app, gate=gate, patch=patch)
+    redis.close()
