@@ -27,4 +27,5 @@ def rules(config: Settings) -> "Rules":
         max_age_us=config.max_age_us,
         max_ahead_us=config.max_ahead_us,
         keep_us=config.keep_us,
+        sliding_late_us=config.sliding_late_us,
     )

@@ -19,7 +19,7 @@ from stream.core.filters import metric_paths, path_of
 from stream.core.groups import group_key
 from stream.core.layout import SLOTS, Column, Layout, Place
 from stream.core.general import Built
-from stream.core.metrics.base import MetricType, Terms
+from stream.core.metrics.base import HOUR_US, MetricType, Terms
 from stream.core.metrics.rounding import rounded
 from stream.core.shape import Shape
 from stream.core.text import decimal_of, text
@@ -41,6 +41,7 @@ class Rules:
     max_age_us: int = 7 * DAY_US
     max_ahead_us: int = 300_000_000
     keep_us: tuple[int | None, ...] = (2 * DAY_US, 8 * DAY_US, 100 * DAY_US, *[400 * DAY_US] * 5, None)
+    sliding_late_us: int = HOUR_US
     simulate: bool = False
 
 
@@ -116,6 +117,7 @@ class Plan:
             keep_us=rules.keep_us,
             max_age_us=rules.max_age_us,
             max_ahead_us=rules.max_ahead_us,
+            sliding_late_us=rules.sliding_late_us,
             upsert=upsert,
             simulate=rules.simulate,
         )
