@@ -10,7 +10,7 @@ step.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Context, Inexact, InvalidOperation, Overflow, localcontext
 from typing import Any
@@ -176,8 +176,6 @@ class Folding:
         book.clock_us = chunk.clock_us
         header.clock_us = max(chunk.clock_us, *chunk.times)
         if not self.rules.simulate:
-            if chunk.hour > chunk.clock_us // HOUR_US:
-                self._remember()
             before = (header.clock_us - self._remembered_us) // HOUR_US
             if before > book.contributions.floor:
                 self._remember()
@@ -193,6 +191,8 @@ class Folding:
             if chunk.dropped:
                 new = [each for i, each in enumerate(new) if i not in chunk.dropped]
             self.new_ids.append((chunk.hour, b"".join(new)))
+            if self._recent_hour != chunk.hour:
+                self._remember()
             self._recent.update(new)
             self._recent_hour = chunk.hour
             if len(self._recent) >= RECENT:
@@ -374,6 +374,10 @@ class Folding:
             self.outbox.append(outbox.rerouted(record, self.rules.app, customer, self._home(customer)))
             return
         self._settle(event)
+        replay = outbox.replay_of(record) if headers else None
+        if replay is not None:
+            self._replay(chunk, i, w, *replay)
+            return
         digest = chunk.hashes[i]
         former = self.book.contributions.get(digest) if self.book.contributions else None
         if former is not None or (chunk.known is not None and chunk.known[i]) or chunk.came_before(i):
@@ -405,13 +409,52 @@ class Folding:
         if bad:
             self._partial(record, bad)
 
+    def _replay(self, chunk: Chunk, i: int, w: tuple[int, ...], entry: bytes, metrics: list[str]) -> None:
+        """Fold a mended event into the metrics that could not use it, once for each entry and metric.
+
+        What was done is remembered among the ids: no customer's id has a control character, so none is like these.
+        """
+        event, clock_us = chunk.events[i], chunk.clock_at(i)
+        refusal = self._untimely(w[0], clock_us, _stamped_us(chunk, i))
+        if refusal is not None:
+            self._reject(chunk, i, refusal)
+            return
+        chunk.dropped.add(i)
+        self.book.header.counts.replayed += 1
+        marks = {key: _digest(b"\x00%b\n%b" % (entry, key.encode())) for key in metrics}
+        wanted = {key for key, mark in marks.items() if mark not in self._recent and not self.book.ids.known(mark)[0]}
+        bad: list[str] = []
+        for series, _, row in self._rows(event, w):
+            late = series.only(row, event.properties, w, wanted, bad, clock_us, self.book.clock_us)
+            if not series.grouped:
+                self.book.header.counts.late += late
+        general = [states for states in self._general.get(event.event_name, ()) if states.built.key in wanted]
+        order = chunk.records[i].offset
+        upsert = event.event_name in self._upserts
+        parts: list[Part] | None = [] if upsert else None
+        self._states(general, event.customer_id, event.properties, w, order, clock_us, bad, parts)
+        former = self.book.contributions.get(chunk.hashes[i]) if upsert else None
+        if parts and former is not None:
+            for each in parts:
+                former.parts.append(Part(each.metric, each.shape, each.group, each.value, order))
+            self.book.contributions.put(chunk.hashes[i], former)
+        if self._recent_hour != chunk.hour:
+            self._remember()
+        self._recent_hour = chunk.hour
+        for key in wanted.difference(bad):
+            self._recent.add(marks[key])
+            self.new_ids.append((chunk.hour, marks[key]))
+        if bad:
+            self._partial(chunk.records[i], bad)
+
     def _remove(self, former: Contribution, clock_us: int) -> None:
         """Undo what an event contributed to the metrics that there still are."""
         w = self.book.zone_for(former.customer).calendar.windows(former.us)
         for each in former.parts:
             for states in self.book.states:
                 if (states.built.key, states.built.metric.shape) == (each.metric, each.shape):
-                    states.remove(former.customer, group_in(each), value_in(each), w, former.order, clock_us)
+                    order = former.order if each.order is None else each.order
+                    states.remove(former.customer, group_in(each), value_in(each), w, order, clock_us)
 
     def _untimely(self, us: int, clock_us: int, stamped_us: int) -> Refusal | None:
         if self.rules.simulate:
@@ -424,13 +467,19 @@ class Folding:
 
     def _count(self, event: Any, w: tuple[int, ...], clock_us: int, bad: list[str]) -> None:
         """Fold an accepted event into counters, making rows that are missing and looking at each window's lateness."""
-        customer, p = event.customer_id, event.properties
+        for series, _, row in self._rows(event, w):
+            late = series.carefully(row, event.properties, w, bad, clock_us, self.book.clock_us)
+            if not series.grouped:
+                self.book.header.counts.late += late
+
+    def _rows(self, event: Any, w: tuple[int, ...]) -> Iterator[tuple[Series, Any, Any]]:
+        """(series, key, row) of each row that an event belongs to, made where it was missing, and marked as changed."""
+        customer = event.customer_id
         for series in self._all.get(event.event_name, ()):
             key: Any = customer
-            rows: dict[Any, Any] = series.rows
-            at = customer
-            if series.grouped:
-                at = series.shape.group(p) if series.shape.group is not None else None
+            at, rows = key, series.rows
+            if series.shape.group is not None:
+                at = series.shape.group(event.properties)
                 if at is None:
                     continue
                 key, rows = (customer, at), rows.setdefault(customer, {})
@@ -442,9 +491,7 @@ class Folding:
             if not row.dirty:
                 row.dirty = True
                 series.dirty.append(row)
-            late = series.carefully(row, p, w, bad, clock_us, self.book.clock_us)
-            if not series.grouped:
-                self.book.header.counts.late += late
+            yield series, key, row
 
     def _home(self, customer: str) -> int:
         if self.book.count == 1:
@@ -470,6 +517,14 @@ class Folding:
     def _partial(self, record: Any, bad: list[str]) -> None:
         self.book.header.counts.partial += 1
         self.outbox.append(outbox.partial(record, list(dict.fromkeys(bad))))
+
+
+def _stamped_us(chunk: Chunk, i: int) -> int:
+    """The Kafka timestamp that an event may lie ahead of: of a re-routed one, that of the producer's record."""
+    for name, text in chunk.records[i].headers:
+        if name == outbox.FIRST_TIMESTAMP:
+            return int(text) * 1000
+    return chunk.times[i]
 
 
 def _entry(series: list[Series], general: list[States]) -> tuple[Any, ...]:

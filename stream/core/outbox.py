@@ -41,7 +41,6 @@ _OURS = {
     CANONICAL,
     ORIGIN,
     FIRST_TIMESTAMP,
-    REPLAY,
 }
 
 
@@ -60,13 +59,28 @@ def partial(record: Any, metrics: Sequence[str]) -> Out:
 
 
 def _entry(record: Any, value: bytes | None, kind: str, reason: str, detail: str, metrics: Sequence[str]) -> Out:
+    # a replay that fails again stays one: its entry says which it mends, and for which metrics
+    replayed = [
+        (name, text) for name, text in record.headers if name == HEADER_METRICS and replay_of(record) is not None
+    ]
     headers = [(name, text) for name, text in record.headers if name not in _OURS]
     topic, partition, offset = origin_of(record)
     headers += [(HEADER_KIND, kind.encode()), (HEADER_REASON, reason.encode()), (HEADER_DETAIL, detail.encode())]
     if metrics:
         headers.append((HEADER_METRICS, ",".join(metrics).encode()))
+    else:
+        headers += replayed
     headers += [(HEADER_TOPIC, topic), (HEADER_PARTITION, partition), (HEADER_OFFSET, offset)]
     return Out("rejected", record.key, value, headers, None, None)
+
+
+def replay_of(record: Any) -> tuple[bytes, list[str]] | None:
+    """Of a mended event that is sent again: its entry, and the metrics that it is for. None for any other."""
+    headers = dict(record.headers)
+    if headers.get(REPLAY) is None or headers.get(HEADER_METRICS) is None:
+        return None
+    metrics = headers[HEADER_METRICS].decode(errors="replace").split(",")
+    return headers[REPLAY], [key for key in metrics if key]
 
 
 def origin_of(record: Any) -> tuple[bytes, bytes, bytes]:

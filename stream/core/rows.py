@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from stream.core import closed, convert, wire
 from stream.core.closed import Bucket, Closed, Pack
 from stream.core.names import Names
-from stream.core.layout import Layout
+from stream.core.layout import SLOTS, Layout, joined
 from stream.core.metrics.base import kept
 from stream.core.shape import Shape
 from stream.core.zone import Zone
@@ -171,6 +171,43 @@ class Series:
                     target = self._window(row, n, w[at], closing_us)
                     if target is not None:
                         shape.folds[n][c](target, p, us, bad)
+        return late
+
+    def only(
+        self, row: Any, p: Any, w: tuple[int, ...], keys: set[str], bad: list[str], clock_us: int, closing_us: int
+    ) -> int:
+        """Fold an event into the metrics of these keys alone; the answer is for how many (metric, window) it was late."""
+        shape, us, late = self.shape, w[0], 0
+        ends = [row.zone.calendar.end(kind, w[1 + kind]) for kind in shape.numbers]
+        fine = w[shape.at[0]]
+        for i, column in enumerate(shape.layout.columns):
+            if column.key not in keys:
+                continue
+            c = shape.counting[i].lateness
+            open_ = [kept(end, shape.keeps[c][kind], clock_us) for end, kind in zip(ends, shape.numbers, strict=True)]
+            if fine > row.s0 and any(open_):
+                self._turn(row, w, closing_us)
+            whole = fine == row.s0 and (open_[0] or self.simulate)
+            for n in range(1 if whole else len(shape.kinds)):
+                shown = column.windows
+                if not whole and shape.kinds[n] not in shown:
+                    continue
+                found: list[str] = []
+                scratch = shape.empty_cell(n, 0)
+                (shape.applies[c] if whole else shape.folds[n][c])(scratch, p, us, found)
+                bad += [key for key in found if key == column.key]
+                names = shape.slots[n][shape.layout.first[n, i] :][: SLOTS[column.aggregation]]
+                made = [getattr(scratch, name) for name in names]
+                if not made[0]:
+                    continue
+                if not whole and not open_[n]:
+                    late += 1
+                    continue
+                target = row if whole else self._window(row, n, w[shape.at[n]], closing_us)
+                before = [getattr(target, name) for name in names]
+                # the replay comes later in the log, so on a tie of instants it is the latest: see `joined`
+                for name, value in zip(names, joined(column.aggregation, before, made), strict=True):
+                    setattr(target, name, value)
         return late
 
     def _would_count(self, n: int, c: int, p: Any, us: int, bad: list[str]) -> int:

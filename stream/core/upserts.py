@@ -15,12 +15,16 @@ from stream.core.metrics.wire import plain_of, value_of
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What one metric took from an event. `shape` names the parameters that shaped the metric's states."""
+    """What one metric took from an event. `shape` names the parameters that shaped the metric's states.
+
+    `order` is its place in the log where that is not the event's: a replay mended it later.
+    """
 
     metric: str
     shape: str
     group: Any
     value: Any
+    order: int | None = None
 
 
 class Contribution(msgspec.Struct, frozen=True, array_like=True):
