@@ -1,0 +1,49 @@
+"""`make bench`: the same job on us and on our peers, on Apache Kafka and Redis, in one run.
+
+python -m bench [throughput|latency|recovery|all] [--events N] [--json FILE]
+"""
+
+import argparse
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.servers.kafka import Kafka
+from tests.servers.stores import Redis
+
+
+@contextlib.contextmanager
+def servers() -> Iterator[tuple[str, str]]:
+    """Start Kafka (or use TALLY_TEST_KAFKA) and Redis."""
+    with contextlib.ExitStack() as stack:
+        bootstrap = os.environ.get("TALLY_TEST_KAFKA") or stack.enter_context(Kafka()).bootstrap
+        yield bootstrap, stack.enter_context(Redis()).url
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("what", nargs="?", default="all", choices=["throughput", "latency", "recovery", "all"])
+    parser.add_argument("--events", type=int, default=2_000_000, help="events of a throughput run")
+    parser.add_argument("--stock-events", type=int, default=60_000, help="events that stock Faust gets")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the recovery run")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    wanted = parser.parse_args()
+    from bench import latency, recovery, throughput
+
+    figures: dict[str, object] = {}
+    with servers() as (bootstrap, redis):
+        if wanted.what in {"throughput", "all"}:
+            figures["throughput"] = throughput.run(bootstrap, redis, wanted.events, wanted.stock_events)
+        if wanted.what in {"latency", "all"}:
+            figures["latency"] = latency.run(bootstrap, redis)
+        if wanted.what in {"recovery", "all"}:
+            figures["recovery"] = recovery.run(bootstrap, redis, wanted.rows)
+    if wanted.json:
+        wanted.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
