@@ -7,12 +7,18 @@ rules that look at several fields pass over what is broken, so that one slip is 
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from schemas.faults import Fault, child
 from schemas.reading import nodes
 from schemas.reading.nodes import Node, Value, describe, shorten
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""As above, but tabs and line feeds may stand."""
 
 
 class _Broken:
@@ -110,10 +116,9 @@ class Text:
 
     def fault_of(self, text: str) -> str | None:
         """What is wrong with a text, None if nothing is."""
-        allowed = "\n\t" if self.several_lines else ""
         if not (text if self.blank else text.strip()):
             return f"is an empty text: write {_article(self.what)}"
-        if any(letter not in allowed and (ord(letter) < 32 or 127 <= ord(letter) < 160) for letter in text):
+        if (_CONTROL_IN_LINES if self.several_lines else _CONTROL).search(text):
             return "holds a control character: leave it out"
         try:
             size = len(text.encode())
