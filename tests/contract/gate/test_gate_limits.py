@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tallygate import Check, Line, WrongGroup
+from tallygate import Check, Line, WrongGroup, layout
 from tallygate.testing import FakeLimit, FakeMetric
 
 from tests.contract.gate.world import START, World
@@ -164,7 +164,7 @@ def test_a_customers_limit_for_a_group(world: World) -> None:
 
 def test_groups_of_several_properties(world: World) -> None:
     """A group is the same however its properties are ordered and its numbers written."""
-    group = {"model": "m1", "tier": 2}
+    group: dict[str, layout.Scalar] = {"model": "m1", "tier": 2}
     world.define([FakeLimit("tok", 4, group=group)], metrics={"tok": FakeMetric(group_by=("tier", "model"))})
     world.count("acme", "tok", 3, {"tier": Decimal("2.0"), "model": "m1"})
     assert brief(world.check("acme", "tok", 1, {"tier": 2.0, "model": "m1"})) == (True, "ok", "month", "3", "0", "1")

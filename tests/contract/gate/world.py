@@ -72,7 +72,9 @@ def us(at: datetime) -> int:
 
 def on_our_clock(original: Script, patch: Patch = str) -> Script:
     """The script with its TIME read from the partition's hash, and whatever a mutant changes."""
-    text = patch(original.text).replace("redis.call('TIME')", "redis.call('HMGET', KEYS[1], '@s', '@u')")
+    ours = "redis.call('HMGET', KEYS[1], '@s', '@u')"
+    either = f"(redis.call('HEXISTS', KEYS[1], '@s') == 1 and {ours} or redis.call('TIME'))"
+    text = patch(original.text).replace("redis.call('TIME')", either)
     return Script(original.name, text, sha1(text.encode()).hexdigest())
 
 

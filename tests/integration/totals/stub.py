@@ -122,7 +122,7 @@ class Engine:
 
 def shown(count: int) -> str:
     """The field of a metric whose total of all time is this."""
-    return json.dumps({"w": {"total": [[None, None, str(count), count, ""]]}}, separators=(",", ":"))
+    return json.dumps({"w": {"total": [[None, None, str(count), count, str(count)]]}}, separators=(",", ":"))
 
 
 class Faulty:
