@@ -16,6 +16,7 @@ from schemas.load import load
 from stream.core.commit import Commit, Out
 from stream.core.partition import Partition
 from stream.core.plan import Plan
+from tests.generators.definitions import FEATURES
 from tests.generators.logs import Log, make_log
 from tests.oracle.log import LogIndex, Settings
 from tests.oracle.readings import OVERALL
@@ -214,7 +215,7 @@ def check(seed: int, features: Any) -> World:
     return world
 
 
-READY = frozenset({"counter", "groups", "filters", "rounding", "lateness", "dialects", "zones", "bad"})
+READY = FEATURES - {"billable"}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -18,6 +18,7 @@ from stream.core.decode import Decoder, Event
 from stream.core.filters import metric_paths, path_of
 from stream.core.metrics.base import EXACT_DIGITS, BadValue, Metric, State, Terms
 from stream.core.metrics.counter import Counter
+from stream.core.metrics.gauge import Gauge
 from stream.core.metrics.rate import Rate
 from stream.core.plan import Rules
 from tests.generators.logs import Log, Record, make_log
@@ -28,7 +29,7 @@ from tests.oracle.readings import OVERALL
 from tests.oracle.times import KINDS, SECOND
 from tests.oracle.values import compact
 
-TYPES: dict[str, Any] = {"counter": Counter(), "rate": Rate()}
+TYPES: dict[str, Any] = {"counter": Counter(), "gauge": Gauge(), "rate": Rate()}
 COUNTED = {"counted", "replaced"}
 
 
