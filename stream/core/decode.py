@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from schemas.rejections import MOST_BYTES, TOO_LARGE, Refusal
-from stream.core.dialects import Refused, identifier, read, reservation
+from stream.core.dialects import BINARY_PREFIX, Refused, identifier, read, reservation
 from stream.core.jsontext import DEEPEST, opens
 from stream.core.numbers import exact
 
@@ -128,11 +128,10 @@ class Decoder:
             value = record.value
             try:
                 # msgspec skips what it need not keep without looking for UTF-8, and may recurse as deep as the stack allows
-                if record.headers or not value.isascii() or len(value) > 256:  # type: ignore[union-attr, arg-type]
-                    assert value is not None
-                    if len(value) > MOST_BYTES or not _skippable(value, record.headers):
-                        add(complete(record))
-                        continue
+                odd = value is None or record.headers or not value.isascii() or len(value) > 2 * DEEPEST
+                if odd and not _skippable(record):
+                    add(complete(record))
+                    continue
                 event = decode(value)
                 if event.specversion is not unset:
                     add(complete(record))
@@ -167,11 +166,11 @@ class Decoder:
         return Event(found.id, found.event_name, found.customer_id, found.timestamp, properties, found.reservation)
 
 
-def _skippable(value: bytes, headers: Iterable[tuple[str, bytes | None]]) -> bool:
-    """Whether a message with headers, of other than ASCII, or long, may still go the fast way."""
-    for name, _ in headers:
-        if name.startswith("ce_"):
-            return False
+def _skippable(record: Record) -> bool:
+    """Whether a record with headers, of other than ASCII, or long, may still go the fast way."""
+    value = record.value
+    if value is None or len(value) > MOST_BYTES or any(name.startswith(BINARY_PREFIX) for name, _ in record.headers):
+        return False
     if not value.isascii():
         value.decode()
     return len(value) <= 2 * DEEPEST or opens(value) <= DEEPEST
