@@ -15,7 +15,6 @@ from schemas.faults import Fault, child
 from schemas.reading import nodes
 from schemas.reading.nodes import Node, Value, describe, shorten
 
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """As above, but tabs and line feeds may stand."""

@@ -404,6 +404,34 @@ def test_ids_may_hold_any_letter_that_an_events_id_may() -> None:
     assert list(definitions.customers) == [" ", "a\xa0b", "\U0001f600"]
 
 
+def test_a_description_may_have_several_lines_and_a_name_one() -> None:
+    """Line feeds and tabs belong into a description; elsewhere they are control characters."""
+    text = """\
+metrics:
+  a:
+    event_name: e
+    type: counter
+    aggregation: count
+    description: |
+      Calls,\twithout health checks.
+
+      Counted once.
+    name: "two\\nlines"
+    unit: "a\\rb"
+"""
+    with pytest.raises(Faults) as found:
+        load(text)
+    assert found.value.faults == [
+        Fault("metrics.a.name", 10, "holds a control character: leave it out"),
+        Fault("metrics.a.unit", 11, "holds a control character: leave it out"),
+    ]
+    right = text.replace("\\n", " ").replace("\\r", " ")
+    assert load(right).metrics["a"].description == "Calls,\twithout health checks.\n\nCounted once.\n"
+    with pytest.raises(Faults) as found:
+        load(right.replace("description: |", 'description: "a\\x9Fb"\n    product: |'))
+    assert [fault.path for fault in found.value.faults] == ["metrics.a.description", "metrics.a.product"]
+
+
 def test_the_documented_example_is_right() -> None:
     """The file that people copy from has no fault and shows every type."""
     definitions = load_file(Path(__file__).parents[3] / "examples" / "metrics.yaml")
