@@ -149,6 +149,10 @@ class Prorated:
             unit_start, unit_end = self._bounds(self.unit, begin)
             acc = (start, stop, state, (unit_end, unit_end - unit_start, 0, 0))
         start, stop, top, rest = acc
+        if begin == stop:  # the bucket has ended, and what holds from its end on is not its own
+            rest = self._add(rest, top, start, stop)
+            start, stop = self._bounds(self.bucket, begin)
+            top = state
         top = max(top, state)
         if end <= stop:
             return (start, stop, top, rest)
