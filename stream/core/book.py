@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from stream.core import layout, wire
+from stream.core.alerts import Alerts
 from stream.core.calendar import calendar_for
 from stream.core.general import States
 from stream.core.header import KEY as HEADER_KEY, Header, unpack
@@ -41,6 +42,7 @@ class Book:
         self.series: list[Series] = []
         self.states: list[States] = []
         self.contributions = Contributions()
+        self.alerts = Alerts(plan.limits)
         self.ids = Ids()
         self.records: dict[bytes, bytes] = {}  # small tables to write with the next commit
         self.gone: list[bytes] = []  # keys to write tombstones for
@@ -60,7 +62,9 @@ class Book:
         for named in self.plan.named.values():
             for shape in named.shapes:
                 self.series.append(Series(shape, self._layout(shape.layout), self, simulate=self.plan.rules.simulate))
-            self.states += [States(built, self.zone_for) for built in named.general]
+            for built in named.general:
+                watched = built.key in self.plan.limits.windows and not self.plan.rules.simulate
+                self.states.append(States(built, self.zone_for, watched=watched))
 
     def _zone(self, name: str, anchor: int | None) -> Zone:
         for zone in self.zones:
@@ -160,6 +164,9 @@ def load(book: Book, loader: Loader) -> None:
             continue
         if kind == wire.CONTRIBUTION:
             book.contributions.load(key[1:], value)
+            continue
+        if kind == wire.ALERTS:
+            book.alerts.load(key[1:].decode(), value)
             continue
         head, at = wire.part_of(key, 1)
         if kind == wire.STATE:

@@ -14,6 +14,7 @@ metrics which cannot use the event's value:
 - `render(r, labels, tails, floors)` gives a field with its JSON for each metric, None where it has nothing to show;
   for a group's row `name`, the group's JSON, comes last and is part of the fields.
 - `texts_n(c, label)` gives a cell's windows as JSON, one text for each metric that shows kind n.
+- `watch(r)` tells whether a total may have reached a threshold of its limit, by the row's `guards`.
 - `group(p)` gives the key of an event's group, None where it has none.
 """
 
@@ -158,7 +159,7 @@ def write_row(source: Source, layout: Layout) -> None:
         "    r = Row()",
         "    r.zone = zone; r.key = key; r.older = None; r.dirty = False",
     ]
-    out += ["    r.tails = NO_TAILS; r.floors = None; r.idle = False"]
+    out += ["    r.tails = NO_TAILS; r.floors = r.guards = None; r.idle = False"]
     for n in range(len(layout.kinds)):
         out += [f"    r.s{n} = w[{layout.at[n]}]", *_zeros(layout, n)]
     out += ["    return r", ""]
@@ -182,7 +183,7 @@ def write_row(source: Source, layout: Layout) -> None:
         "",
     ]
     out += ["def thaw(v, zone, key):", "    r = Row()"]
-    out += ["    r.zone = zone; r.key = key; r.dirty = False; r.tails = None; r.floors = None; r.idle = False"]
+    out += ["    r.zone = zone; r.key = key; r.dirty = False; r.tails = r.floors = r.guards = None; r.idle = False"]
     out += [f"    _, _, {', '.join(every)}, older = v"]
     for n in range(len(layout.kinds)):
         out += _decimals(layout, n, "r")
@@ -312,6 +313,14 @@ def tail_index(layout: Layout) -> dict[tuple[int, int], int]:
         if kind in column.windows
     ]
     return {key: place for place, key in enumerate(shows)}
+
+
+def write_watch(source: Source, layout: Layout, watched: Sequence[tuple[int, int]]) -> None:
+    """`watch(r)`: whether one of the watched totals (kind number, column) may have reached its next threshold."""
+    tests = ["g is None"]
+    for place, (n, i) in enumerate(watched):
+        tests.append(f"{joined(layout, n, i)[-1]} >= g[{place}]")
+    source.lines += ["def watch(r):", "    g = r.guards", f"    return {' or '.join(tests)}", ""]
 
 
 def write_group(source: Source, group: Sequence[str]) -> None:

@@ -73,9 +73,10 @@ def _aligned(zone: Zone, before: Zone, kind: str, start: int) -> bool:
     if zone is before:
         return True
     number = KINDS.index(kind)
-    return zone.calendar.windows(start * SECOND)[1 + number] == start and zone.calendar.end(
-        number, start
-    ) == before.calendar.end(number, start)
+    if zone.calendar.windows(start * SECOND)[1 + number] != start:
+        return False
+    ends: bool = zone.calendar.end(number, start) == before.calendar.end(number, start)
+    return ends
 
 
 def cell(shape: Shape, zone: Zone, old: Layout, before: Zone, item: list[Any]) -> tuple[Any | None, Foreign | None]:

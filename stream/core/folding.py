@@ -13,14 +13,13 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Context, Inexact, InvalidOperation, Overflow, localcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
 from schemas.rejections import BAD_TIMESTAMP, IN_FUTURE, TOO_OLD, Refusal
 from stream.core import outbox
 from stream.core.book import HOUR_US, Book, Settled
-from stream.core.commit import Out
 from stream.core.general import States
 from stream.core.header import Fingerprint
 from stream.core.metrics.base import EXACT_DIGITS
@@ -28,6 +27,9 @@ from stream.core.murmur2 import partition_of
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
 from stream.core.upserts import Contribution, Part, group_in, part, value_in
+
+if TYPE_CHECKING:
+    from stream.core.commit import Out
 
 CHUNK = 1000
 """Records decoded and looked up at once: enough to spread numpy's fixed cost, few enough to stay in the cache."""
@@ -254,7 +256,7 @@ class Folding:
 
     def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
         entries, one, clock_us = self._entries, self._one, chunk.clock_us
-        special, default = self.book.special, self.book.default
+        special, default, alerts = self.book.special, self.book.default, self.book.alerts
         newest = self.book.header.clock_us
         least, most = newest - self._shortest_us, min(chunk.times) + self.rules.max_ahead_us
         bad: list[str] = []
@@ -266,7 +268,7 @@ class Folding:
             if entry is None:
                 one(chunk, i)
                 continue
-            series, rows, dirty, apply, finest, more, general = entry
+            series, rows, dirty, apply, finest, more, general, watch = entry
             customer = event.customer_id
             row = rows.get(customer)
             if row is None:
@@ -294,8 +296,12 @@ class Folding:
                     dirty.append(row)
                 if row.s0 == w[finest]:
                     apply(row, p, us, bad)
+                    if watch is not None and watch(row):
+                        alerts.row(series, row, chunk.clock_at(i), chunk.records[i].offset)
                 else:
                     series.elsewhere(row, p, w, bad, clock_us)
+                    if watch is not None:
+                        self._watch(series, row, w, chunk.clock_at(i), chunk.records[i].offset)
             for each, groups, changed, fold, first, group in more:
                 key = group(p)
                 if key is None:
@@ -315,6 +321,8 @@ class Folding:
                     fold(row, p, us, bad)
                 else:
                     each.elsewhere(row, p, w, bad, clock_us)
+                if each.shape.watch is not None:
+                    self._watch(each, row, w, chunk.clock_at(i), chunk.records[i].offset)
             if general:
                 self._states(general, customer, p, w, chunk.records[i].offset, chunk.clock_at(i), bad)
             if bad:
@@ -322,6 +330,15 @@ class Folding:
                 bad.clear()
             if event.reservation is not None:
                 self.settles.append(Settled(customer, event.reservation))
+
+    def _watch(self, series: Series, row: Any, w: tuple[int, ...], clock_us: int, order: int) -> None:
+        """Compare with limits what an event changed, wherever it lies."""
+        if series.shape.watch is not None:
+            alerts = self.book.alerts
+            if w[series.shape.at[0]] < row.s0:
+                alerts.older(series, row, w, clock_us, order)
+            if series.shape.watch(row):
+                alerts.row(series, row, clock_us, order)
 
     def _states(
         self,
@@ -341,6 +358,11 @@ class Folding:
                 continue
             group = states.group_of(p)
             self.book.header.counts.late += states.fold(customer, group, value, w, order, clock_us)
+            if states.watched:
+                alerts = self.book.alerts
+                alerts.state(states, states.entry(customer, None), w, clock_us, order)
+                if group is not None:
+                    alerts.state(states, states.entry(customer, group), w, clock_us, order)
             if parts is not None:
                 parts.append(part(states.built.key, states.built.metric.shape, group, value))
 
@@ -380,11 +402,12 @@ class Folding:
             return
         digest = chunk.hashes[i]
         former = self.book.contributions.get(digest) if self.book.contributions else None
-        if former is not None or (chunk.known is not None and chunk.known[i]) or chunk.came_before(i):
-            if former is None or event.event_name not in self._upserts:
-                counts.duplicate += 1
-                chunk.dropped.add(i)
-                return
+        replaces = former is not None and event.event_name in self._upserts
+        known = former is not None or (chunk.known is not None and chunk.known[i]) or chunk.came_before(i)
+        if known and not replaces:
+            counts.duplicate += 1
+            chunk.dropped.add(i)
+            return
         clock_us = chunk.clock_at(i)
         stamped_us = (
             int(headers[outbox.FIRST_TIMESTAMP]) * 1000 if outbox.FIRST_TIMESTAMP in headers else chunk.times[i]
@@ -399,7 +422,7 @@ class Folding:
             counts.replaced += 1
             chunk.dropped.add(i)
             self._remove(former, clock_us)
-        self._count(event, w, clock_us, bad)
+        self._count(event, w, record.offset, clock_us, bad)
         self._states(
             self._general.get(event.event_name, ()), customer, event.properties, w, record.offset, clock_us, bad, parts
         )
@@ -424,12 +447,13 @@ class Folding:
         marks = {key: _digest(b"\x00%b\n%b" % (entry, key.encode())) for key in metrics}
         wanted = {key for key, mark in marks.items() if mark not in self._recent and not self.book.ids.known(mark)[0]}
         bad: list[str] = []
+        order = chunk.records[i].offset
         for series, _, row in self._rows(event, w):
             late = series.only(row, event.properties, w, wanted, bad, clock_us, self.book.clock_us)
+            self._watch(series, row, w, clock_us, order)
             if not series.grouped:
                 self.book.header.counts.late += late
         general = [states for states in self._general.get(event.event_name, ()) if states.built.key in wanted]
-        order = chunk.records[i].offset
         upsert = event.event_name in self._upserts
         parts: list[Part] | None = [] if upsert else None
         self._states(general, event.customer_id, event.properties, w, order, clock_us, bad, parts)
@@ -465,10 +489,11 @@ class Folding:
             return Refusal(IN_FUTURE, f"The event lies {(us - stamped_us) / 1e6:.6f} s after its Kafka timestamp.")
         return None
 
-    def _count(self, event: Any, w: tuple[int, ...], clock_us: int, bad: list[str]) -> None:
+    def _count(self, event: Any, w: tuple[int, ...], order: int, clock_us: int, bad: list[str]) -> None:
         """Fold an accepted event into counters, making rows that are missing and looking at each window's lateness."""
         for series, _, row in self._rows(event, w):
             late = series.carefully(row, event.properties, w, bad, clock_us, self.book.clock_us)
+            self._watch(series, row, w, clock_us, order)
             if not series.grouped:
                 self.book.header.counts.late += late
 
@@ -533,6 +558,7 @@ def _entry(series: list[Series], general: list[States]) -> tuple[Any, ...]:
         (each, each.rows, each.dirty, each.shape.apply, each.shape.at[0], each.shape.group) for each in series[1:]
     )
     if not series:
-        return None, general[0].overall, None, None, 0, more, general
+        return None, general[0].overall, None, None, 0, more, general, None
     first = series[0]
-    return first, first.rows, first.dirty, first.shape.apply, first.shape.at[0], more, general
+    shape = first.shape
+    return first, first.rows, first.dirty, shape.apply, shape.at[0], more, general, shape.watch

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from schemas.definitions import KINDS
-from schemas.definitions import Metric as Definition
+from schemas.definitions import KINDS, Metric as Definition
 from schemas.totals import Position, Total
 from stream.core import groups, numbers, wire
 from stream.core.codegen import Source
@@ -63,8 +62,9 @@ class Entry:
 class States:
     """All states of one metric in a partition."""
 
-    def __init__(self, built: Built, zone_for: Callable[[str], Zone]) -> None:
-        self.built, self._zone_for = built, zone_for
+    def __init__(self, built: Built, zone_for: Callable[[str], Zone], *, watched: bool = False) -> None:
+        """`watched`: a limit stands on the metric."""
+        self.built, self._zone_for, self.watched = built, zone_for, watched
         self.prefix = wire.STATE + wire.prefixed(built.head)
         self.overall: dict[str, Entry] = {}
         self.grouped: dict[str, dict[Any, Entry]] = {}
@@ -74,7 +74,7 @@ class States:
     # -- entries
 
     def _key(self, entry: Entry) -> bytes:
-        name = b"" if entry.group is None else self._names[entry.group].encode()
+        name = self.name_of(entry).encode()
         return b"".join(
             (self.prefix, wire.prefixed(entry.customer.encode(), name), entry.zone.number.to_bytes(2, "big"))
         )
@@ -181,9 +181,17 @@ class States:
             entry.shown_us = clock_us
             yield entry.customer, self.field(entry), self.text(entry, clock_us)
 
+    def name_of(self, entry: Entry) -> str:
+        """The group's JSON, empty for the overall state."""
+        return "" if entry.group is None else self._names[entry.group]
+
+    def entry(self, customer: str, group: Any) -> Entry:
+        """The entry of a customer, or of one of its groups."""
+        return self._entry(customer, group)
+
     def field(self, entry: Entry) -> str:
         """The entry's field in the customer's hash."""
-        return self.built.key if entry.group is None else self.built.key + self._names[entry.group]
+        return self.built.key + self.name_of(entry)
 
     def text(self, entry: Entry, clock_us: int) -> str | None:
         """What Redis shows of an entry at a clock; None where that is nothing."""

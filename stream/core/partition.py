@@ -19,7 +19,7 @@ from stream.core.general import Entry, States
 from stream.core.header import Header
 from stream.core.plan import Plan
 from stream.core.publishing import Marks
-from stream.core.reading import every, totals
+from stream.core.reading import totals
 from stream.core.rows import Series
 from stream.core.sweeping import Sweep
 
@@ -45,7 +45,8 @@ class Partition:
     def sizes(self) -> tuple[int, int, int]:
         """How much is held: remembered ids, the bytes they take, and customers' rows (groups not counted apart)."""
         book = self._book
-        return len(book.ids), book.ids.nbytes, sum(len(series.rows) for series in book.series)
+        ids = len(book.ids) + len(self._folding._recent)  # noqa: SLF001 - both are this partition's halves
+        return ids, book.ids.nbytes, sum(len(series.rows) for series in book.series)
 
     # -- taking over
 
@@ -112,6 +113,7 @@ class Partition:
             or book.records
             or folding.outbox
             or book.contributions.changed()
+            or book.alerts.changed()
             or any(rows or series.closed.dirty for series, rows in dirty)
             or any(entries for _, entries in states)
         )
@@ -125,6 +127,7 @@ class Partition:
     ) -> Commit:
         book, folding, header = self._book, self._folding, self._book.header
         header.number += 1
+        header.counts.alerts += len(book.alerts.made)
         version = header.version
         rows: list[tuple[bytes, bytes | None]] = [(headers.KEY, header.pack())]
         for key, value in book.records.items():
@@ -138,10 +141,13 @@ class Partition:
         for each, entries in states:
             rows += each.encoded(entries)
         rows += book.contributions.encoded()
+        for key, crossed in book.alerts.encoded():
+            rows += [(key, None)] if crossed is None else wire.pieces(key, crossed)
         rows += self._id_records(version)
         rows += [(key, None) for key in book.gone]
         publications = self._publications(dirty, states, version, most)
-        outbox, folding.outbox = folding.outbox, []
+        outbox, folding.outbox = [*folding.outbox, *book.alerts.made], []
+        book.alerts.made = []
         book.records.clear()
         book.gone.clear()
         folding.moved = False
@@ -228,9 +234,8 @@ class Partition:
             for _, texts in series.rendered(list(series.of(customer)), self._book.header.clock_us):
                 fields.update({name: text for name, text in texts.items() if text is not None})
         for states in self._book.states:
-            for _, field, text in states.rendered(list(states.entries(customer)), self._book.header.clock_us):
-                if text is not None:
-                    fields[field] = text
+            shown = states.rendered(list(states.entries(customer)), self._book.header.clock_us)
+            fields.update({field: text for _, field, text in shown if text is not None})
         return fields
 
     def publish_since(self, version: int | None) -> None:
@@ -274,11 +279,6 @@ class Partition:
             return sorted(
                 (row for row in rows if metric in {None, row.metric} and window in {None, row.window}), key=Total.order
             )
-
-    def every(self, last_us: int) -> list[Total]:
-        """Every total of every window that was ever filled and does not begin after an instant."""
-        with localcontext(EXACT):
-            return [row for row in every(self._book, last_us) if row.start is None or row.start * 1_000_000 <= last_us]
 
     # -- in the background
 

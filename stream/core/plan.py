@@ -11,18 +11,19 @@ from typing import Any
 
 import msgspec
 
-from schemas.definitions import KINDS, Comparison, Definitions, Filter, Limit, Metric, Not
+from schemas.definitions import KINDS, Comparison, Definitions, Filter, Metric, Not
 from stream.core import numbers
 from stream.core.codegen import Counting
 from stream.core.decode import Decoder, Path, Properties
 from stream.core.filters import metric_paths, path_of
+from stream.core.general import Built
 from stream.core.groups import group_key
 from stream.core.layout import SLOTS, Column, Layout, Place
-from stream.core.general import Built
 from stream.core.metrics.base import HOUR_US, MetricType, Terms
-from stream.core.metrics.rounding import rounded
+from stream.core.metrics.rounding import rounded, rounded_decimal
 from stream.core.shape import Shape
-from stream.core.text import decimal_of, text
+from stream.core.text import text
+from stream.limits import Limits
 
 DAY_US = 86_400_000_000
 MOST_SCALED = 2**53 - 1
@@ -73,11 +74,11 @@ class Plan:
             path = path_of(prop)
             return lambda properties: layout.get(properties, path)
 
-        scales = _scales(definitions.limits)
+        limits = Limits(definitions.limits)
         put = object.__setattr__
         put(self, "decoder", decoder)
         put(self, "reader", reader)
-        put(self, "scales", scales)
+        put(self, "limits", limits)
         named: dict[str, Named] = {}
         for name in dict.fromkeys(metric.event_name for metric in definitions.metrics.values()):
             upsert = definitions.upserts(name)
@@ -85,7 +86,7 @@ class Plan:
             fast = [
                 metric for metric in metrics if not upsert and metric.type == "counter" and metric.aggregation in SLOTS
             ]
-            shapes = tuple(_shape(place, chosen, rules, scales, layout) for place, chosen in _places(name, fast))
+            shapes = tuple(_shape(place, chosen, rules, limits, layout) for place, chosen in _places(name, fast))
             general = tuple(self._built(metric, upsert=upsert) for metric in metrics if metric not in fast)
             named[name] = Named(shapes, general, upsert)
         put(self, "named", named)
@@ -94,12 +95,11 @@ class Plan:
     decoder: Decoder = field(init=False)
     reader: Callable[[str], Callable[[Any], Any]] = field(init=False)
     named: Mapping[str, Named] = field(init=False)
-    scales: Mapping[str, int] = field(init=False)
-    """By metric, the most decimals of any limit on it."""
+    limits: Limits = field(init=False)
     revision: str = field(init=False)
 
     def _built(self, metric: Metric, *, upsert: bool) -> Built:
-        decimals = self.scales.get(metric.key)
+        decimals = self.limits.decimals.get(metric.key)
         factor = None if decimals is None else 10**decimals
         return Built(
             metric,
@@ -150,7 +150,7 @@ def _shape(
     place: Place,
     metrics: list[Metric],
     rules: Rules,
-    scales: Mapping[str, int],
+    limits: Limits,
     properties: Properties,
 ) -> Shape:
     columns, counting = [], []
@@ -166,13 +166,21 @@ def _shape(
                 metric.filters,
                 late,
                 shower(metric),
-                None if metric.key not in scales else scaler(scales[metric.key]),
+                None if metric.key not in limits.decimals else scaler(metric, limits.decimals[metric.key]),
             )
         )
+    layout = Layout(place, tuple(columns))
+    watched = [
+        (n, i)
+        for n, kind in enumerate(layout.kinds)
+        for i, metric in enumerate(metrics)
+        if kind in metric.windows and kind in limits.windows.get(metric.key, ()) and not rules.simulate
+    ]
     return Shape(
-        Layout(place, tuple(columns)),
+        layout,
         counting,
         list(keeps),
+        watched,
         properties=properties,
         number=read_number,
         text=text,
@@ -265,14 +273,12 @@ def average(total: int | Decimal, events: int) -> str:
         return text(Fraction(total) / events)
 
 
-def scaler(decimals: int) -> Callable[[Any, int], str]:
-    """(slot, events) -> the value times 10^decimals, rounded up, as the gate compares it."""
-    factor = 10**decimals
-
-    def scaled(value: Any, _events: int = 1) -> str:
-        return scaled_text(value, factor)
-
-    return scaled
+def scaler(metric: Metric, decimals: int) -> Callable[[Any, int], str]:
+    """(slot, events) -> the value as it is shown, times 10^decimals and rounded up, as the gate compares it."""
+    factor, rounding = 10**decimals, metric.rounding
+    if rounding is None:
+        return lambda value, _events: scaled_text(value, factor)
+    return lambda value, _events: scaled_text(rounded_decimal(value, rounding), factor)
 
 
 def scaled_text(value: int | Decimal | Fraction, factor: int) -> str:
@@ -287,12 +293,3 @@ def scaled_text(value: int | Decimal | Fraction, factor: int) -> str:
         exact = Fraction(value) * factor
         whole = -(-exact.numerator // exact.denominator)
     return str(max(-MOST_SCALED, min(MOST_SCALED, whole)))
-
-
-def _scales(limits: Iterable[Limit]) -> dict[str, int]:
-    out: dict[str, int] = {}
-    for limit in limits:
-        exponent = decimal_of(limit.limit).as_tuple().exponent
-        assert isinstance(exponent, int)
-        out[limit.metric] = max(out.get(limit.metric, 0), -exponent)
-    return out

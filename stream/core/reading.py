@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.definitions import KINDS
 from schemas.totals import Position, Total
 from stream.core import closed, groups
-from stream.core.book import Book
 from stream.core.layout import SLOTS, joined
 from stream.core.metrics.base import kept
 from stream.core.metrics.rounding import rounded
 from stream.core.rows import Series
 
+if TYPE_CHECKING:
+    from stream.core.book import Book
+
 SECOND = 1_000_000
 
 
-def totals(book: Book, customer: str, at_us: int | None) -> Iterator[Total]:
+def totals(book: "Book", customer: str, at_us: int | None) -> Iterator[Total]:
     """The customer's totals whose windows hold an instant; None is the partition's clock."""
     instant = book.header.clock_us if at_us is None else at_us
     header = book.header
@@ -30,7 +32,7 @@ def totals(book: Book, customer: str, at_us: int | None) -> Iterator[Total]:
         yield from states.totals(customer, instant, header.clock_us, position)
 
 
-def every(book: Book, last_us: int) -> Iterator[Total]:
+def every(book: "Book", last_us: int) -> Iterator[Total]:
     """Every total of every window that was ever filled, up to those that hold an instant (for `simulate`)."""
     for series in book.series:
         for customer in series.rows:
@@ -92,7 +94,7 @@ def whole_slots(series: Series, row: Any, n: int) -> list[Any]:
 
 
 def _rows(
-    book: Book,
+    book: "Book",
     series: Series,
     row: Any,
     n: int,
@@ -103,7 +105,6 @@ def _rows(
 ) -> Iterator[Total]:
     layout, header = series.shape.layout, book.header
     kind = layout.kinds[n]
-    properties = layout.place.group
     customer, key = row.key if series.grouped else (row.key, None)
     for i, column in enumerate(layout.columns):
         if kind not in column.windows:

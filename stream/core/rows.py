@@ -1,13 +1,14 @@
 """The rows of one place (an event name, or one of its groupings), and what happens outside the newest window."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Protocol
 
 from stream.core import closed, convert, wire
 from stream.core.closed import Bucket, Closed, Pack
-from stream.core.names import Names
 from stream.core.layout import SLOTS, Layout, joined
 from stream.core.metrics.base import kept
+from stream.core.names import Names
 from stream.core.shape import Shape
 from stream.core.zone import Zone
 
@@ -210,6 +211,24 @@ class Series:
                     setattr(target, name, value)
         return late
 
+    def find(self, row: Any, n: int, start: int) -> Any | None:
+        """The cell of a window that is not the row's newest, None where there is none."""
+        name = f"s{n}"
+        if getattr(row, name) == start:
+            return None
+        for cell in row.older or ():
+            if cell.n == n and getattr(cell, name) == start:
+                return cell
+        pack = self.closed.get(closed.bucket_of(self.shape.numbers[n], start), self.rest(row.key))
+        if pack is None:
+            return None
+        return (self.apart(pack, row.zone) if isinstance(pack, bytes) else pack).cells.get((n, start, 0))
+
+    def shown(self, i: int, slots: list[Any]) -> Any:
+        """The number that a metric's slots are shown as."""
+        show, value = self.shape.counting[i].show, slots[-1]
+        return value if show is None else Decimal(show(value, slots[0]))
+
     def _would_count(self, n: int, c: int, p: Any, us: int, bad: list[str]) -> int:
         scratch = self.shape.empty_cell(n, 0)
         self.shape.folds[n][c](scratch, p, us, bad)
@@ -222,6 +241,7 @@ class Series:
         the older. 3. What Redis no longer shows closes.
         """
         shape = self.shape
+        row.guards = None
         shape.merge(row)
         older = row.older or []
         for n, at in enumerate(shape.at):

@@ -17,7 +17,7 @@ Fold = Callable[[Any, Any, int, list[str]], None]
 class Shape:
     """What works on the rows of one place. Rows and cells are instances of classes made here.
 
-    A row has the attributes `zone, key, older, dirty, tails, floors, idle`, then `s<n>` (start of the newest window
+    A row has the attributes `zone, key, older, dirty, tails, floors, guards, idle`, then `s<n>` (start of the newest window
     of kind n) and its slots; a cell those of one kind, with `end` (0, or the explicit end in seconds of a window of
     a former calendar), `raw` (its encoding, if known) and `texts` (its JSON, if known).
     """
@@ -27,11 +27,16 @@ class Shape:
         layout: Layout,
         counting: Sequence[Counting],
         keeps: Sequence[tuple[int | None, ...]],
+        watched: Sequence[tuple[int, int]] = (),
         *,
         properties: Properties,
         **names: Any,
     ) -> None:
-        """`keeps[c][kind]` is how long windows of lateness class c are kept after their end, in microseconds."""
+        """`keeps[c][kind]` is how long windows of lateness class c are kept after their end, in microseconds.
+
+        `watched` are the (kind number, column) on which limits stand.
+        """
+        self.watched = tuple(watched)
         self.layout, self.counting, self.keeps = layout, tuple(counting), tuple(keeps)
         self.kinds, self.at = layout.kinds, layout.at
         self.numbers = tuple(a - 1 for a in self.at)  # kind numbers in the order of KINDS
@@ -39,7 +44,7 @@ class Shape:
         slots = [codegen.slot_names(layout, n) for n in kinds]
         self.slots = slots
         self.starts = tuple(2 + sum(len(slots[before]) + 1 for before in range(n)) for n in kinds)  # in a packed row
-        row = ["zone", "key", "older", "dirty", "tails", "floors", "idle"]
+        row = ["zone", "key", "older", "dirty", "tails", "floors", "guards", "idle"]
         self.Row: Any = type("Row", (), {"__slots__": (*row, *(f for n in kinds for f in (f"s{n}", *slots[n])))})
         cells: list[Any] = [
             type(f"Cell{n}", (), {"__slots__": (f"s{n}", "end", "raw", "texts", *slots[n]), "n": n}) for n in kinds
@@ -75,6 +80,7 @@ class Shape:
         self.folds: list[list[Fold]] = [[made[f"fold_{n}_{c}"] for c in range(len(self.keeps))] for n in kinds]
         self.new: Callable[[Any, Any, tuple[int, ...]], Any] = made["new"]
         self.merge, self.pack, self.thaw, self.render = made["merge"], made["pack"], made["thaw"], made["render"]
+        self.watch: Callable[[Any], bool] | None = made.get("watch")
         self.group: Callable[[Any], Any] | None = made.get("group")
         self.reset, self.cell = [made[f"reset_{n}"] for n in kinds], [made[f"cell_{n}"] for n in kinds]
         self.texts, self.refill, self.values, self.raw = [made[f"texts_{n}"] for n in kinds], refill, values, raw
@@ -97,6 +103,8 @@ class Shape:
         codegen.write_merge(source, layout)
         codegen.write_row(source, layout)
         codegen.write_render(source, layout, counting)
+        if self.watched:
+            codegen.write_watch(source, layout, self.watched)
         if layout.place.group:
             codegen.write_group(source, layout.place.group)
 

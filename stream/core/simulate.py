@@ -5,6 +5,7 @@ Each event's Kafka timestamp is its own, so the clock is the greatest timestamp 
 
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import localcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,10 @@ from schemas.rejections import (
     KIND_PARTIAL,
 )
 from schemas.totals import Total
+from stream.core import reading
+from stream.core.book import Book
 from stream.core.commit import Out
-from stream.core.partition import Partition
+from stream.core.folding import EXACT, Folding
 from stream.core.plan import Plan, Rules
 from stream.core.timestamps import FIRST, microseconds
 
@@ -78,15 +81,16 @@ class Folded:
     def __init__(self, definitions: Definitions, rules: Rules | None = None) -> None:
         """`rules` say by which retention `late` is counted."""
         plan = Plan(definitions, replace(rules or Rules(), simulate=True))
-        self._partition = Partition(plan, 0, 1)
-        self._partition.restored()
-        self._partition._book.ids = _EveryId()  # type: ignore[assignment]
-        self._partition.header.clock_us = FIRST  # a file may begin before 1970
+        self._book = Book(plan, 0, 1)
+        self._book.open()
+        self._book.ids = _EveryId()  # type: ignore[assignment]
+        self._book.header.clock_us = FIRST  # a file may begin before 1970
+        self._folding = Folding(self._book)
         self._number = 0
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Fold some lines more."""
-        folding = self._partition._folding
+        folding = self._folding
         block: list[_Line] = []
         for line in lines:
             self._number += 1
@@ -102,21 +106,26 @@ class Folded:
     def totals(self, at: str | int | None = None) -> list[Total]:
         """The rows, in the order of the output."""
         last_us = self._latest() if at is None else at if isinstance(at, int) else microseconds(at)
-        rows = self._partition.every(last_us)
+        with localcontext(EXACT):
+            rows = [row for row in reading.every(self._book, last_us) if _begun(row, last_us)]
         return sorted(rows, key=Total.order)
 
     def _latest(self) -> int:
-        return self._partition._folding.latest_us
+        return self._folding.latest_us
 
     def report(self, at: str | int | None = None) -> dict[str, Any]:
         """The whole answer."""
-        counts = self._partition.header.counts
+        counts = self._book.header.counts
         return {
             "rows": [_row(total) for total in self.totals(at)],
-            "rejected": [_rejected(out) for out in self._partition._folding.outbox],
+            "rejected": [_rejected(out) for out in self._folding.outbox],
             "duplicates": counts.duplicate,
             "late": counts.late,
         }
+
+
+def _begun(row: Total, last_us: int) -> bool:
+    return row.start is None or row.start * 1_000_000 <= last_us
 
 
 def _row(total: Total) -> dict[str, Any]:

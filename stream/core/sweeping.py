@@ -6,6 +6,7 @@ from typing import Any
 from stream.core import wire
 from stream.core.book import HOUR_US, Book
 from stream.core.metrics.base import kept
+from stream.core.plan import keep_of
 from stream.core.publishing import Marks
 from stream.core.rows import Series
 
@@ -58,7 +59,16 @@ class Sweep:
                         self._marks.mark([customer], header.version)
                     states.drop_empty(entry)
                     yield
+        alerts = self._book.alerts
+        for customer in alerts.customers():
+            zone = self._book.zone_for(customer)
+            alerts.expire(customer, zone.calendar, self._keep_of, header.clock_us)
+            yield
         header.swept_us = began_us
+
+    def _keep_of(self, key: str) -> tuple[int | None, ...] | None:
+        metric = self._book.plan.definitions.metrics.get(key)
+        return None if metric is None else keep_of(metric, self._book.plan.rules)
 
     def _row(self, series: Series, customer: str, group: Any) -> None:
         rows: Any = series.rows if group is None else series.rows.get(customer, {})

@@ -9,7 +9,17 @@ from typing import Any
 
 import msgspec
 
-ROW, CLOSED, STATE, IDS, SHAPE, ZONES, PIECE, CONTRIBUTION = b"r", b"c", b"g", b"i", b"s", b"z", b"x", b"u"
+ROW, CLOSED, STATE, IDS, SHAPE, ZONES, PIECE, CONTRIBUTION, ALERTS = (
+    b"r",
+    b"c",
+    b"g",
+    b"i",
+    b"s",
+    b"z",
+    b"x",
+    b"u",
+    b"a",
+)
 """First byte of a changelog key: what the record is. The header's whole key is b"h"."""
 
 MOST_BYTES = 60_000
@@ -41,10 +51,10 @@ def _fitted(value: Any) -> Any:
 
 
 def prefixed(*parts: bytes) -> bytes:
-    """Each part behind its length in two bytes.
+    r"""Each part behind its length in two bytes.
 
     >>> prefixed(b"ab", b"")
-    b'\\x00\\x02ab\\x00\\x00'
+    b'\x00\x02ab\x00\x00'
     """
     return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
 
