@@ -34,6 +34,8 @@ _PACE = 10
 """Entries that a sweep moves for each new id: so it ends before the pages it has still to reach are full."""
 _BATCH = 8192
 """New ids placed at once; the sweep advances between two batches."""
+_AT_ONCE = 4
+"""Pages that a sweep moves in one run of numpy calls: few enough to stay in the cache."""
 _REACH = 1 << 15
 """Hours on either side of the oldest one remembered that 16 bits tell apart: 3.7 years."""
 
@@ -171,19 +173,22 @@ class Ids:
             self.step()
 
     def step(self, pages: int = 16) -> bool:
-        """Advance the sweep under way by some pages, some 50 us each; False when nothing remains to be done."""
+        """Advance the sweep under way by some pages, about 0.1 ms each; False when nothing remains to be done."""
         if not self._sweeping:
             if not self._due():
                 return False
             self._begin()
-        if self._target >= self._pages:
-            start = max(self._front - pages, 0)
-            self._move(start, self._front, start)
-            done = start == 0
-        else:
-            end = min(self._front + pages, self._pages)
-            self._move(self._front, end, end)
-            done = end == self._pages
+        growing = self._target >= self._pages
+        for _ in range(0, pages, _AT_ONCE):
+            if growing:
+                start = max(self._front - _AT_ONCE, 0)
+                self._move(start, self._front, start)
+            else:
+                end = min(self._front + _AT_ONCE, self._pages)
+                self._move(self._front, end, end)
+            if self._front == (0 if growing else self._pages):
+                break
+        done = self._front == (0 if growing else self._pages)
         if done:
             self._sweeping = False
             if self._target < self._pages:
