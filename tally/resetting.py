@@ -1,9 +1,11 @@
 """`tally reset`: an app's state dropped, its source read again from a chosen place."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
+import aiohttp
 import click
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,12 +21,14 @@ from stream.engine.committer import Committer, SingleBatchCommitter, Topics, Tra
 from stream.engine.kafka import Kafka
 from stream.settings import Settings
 from stream.totals.connection import erase_partition
+from stream.totals.reader import partitions_of, status_of
 from tally import kafka
 from tally.topics import changelog_of, transactional_id
 
 Where = Literal["beginning", "end"] | int
 """The first event that is there, past the last one, or the first with this Kafka timestamp or a later one (ms)."""
 
+ANSWER_S = 2.0  # a worker that does not answer for so long is not at work
 LOOK_BACK = 500  # offsets read at once when looking for the last record before a position: markers may stand there
 SLICE = 20_000  # rows removed by one batch where the broker has no transactions
 
@@ -55,14 +59,41 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-async def refuse_if_live(config: Settings) -> None:
+async def refuse_if_live(config: Settings, client: Any) -> None:
     """Raise ClickException where a worker of the app is in its group: it would go on with what it has in memory."""
     async with kafka.admin(config.kafka) as admin:
-        if live := await kafka.members(admin, config.app):
-            raise click.ClickException(
-                f"{len(live)} worker(s) of {config.app!r} are at work: {', '.join(sorted(live))}. Stop them first; one that "
-                "was killed counts as live until its session ends."
-            )
+        live = await kafka.members(admin, config.app)
+    if live and not await _transactions(config.kafka):
+        # the embedded broker lists members that left long ago: there the workers themselves are asked
+        live = await answering(client, config.app)
+    if live:
+        raise click.ClickException(
+            f"{len(live)} worker(s) of {config.app!r} are at work: {', '.join(sorted(live))}. Stop them first; one that "
+            "was killed counts as live until its session ends."
+        )
+
+
+async def _transactions(bootstrap: str) -> bool:
+    broker = Kafka(bootstrap)
+    await broker.start()
+    try:
+        return await broker.has_transactions()
+    finally:
+        await broker.stop()
+
+
+async def answering(client: Any, app: str) -> list[str]:
+    """The workers' addresses in Redis under which a worker answers."""
+    count = await partitions_of(client, app) or 0
+    statuses = [await status_of(client, app, number) for number in range(count)]
+    live = []
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+        for address in sorted({status.address for status in statuses if status is not None and status.address}):
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
+                async with session.get(f"http://{address}/healthz/live") as answer:
+                    if answer.status == 200:
+                        live.append(address)
+    return live
 
 
 async def plan(config: Settings, chosen: Sequence[int], where: Where, step: Callable[[int], None]) -> list[Fate]:
@@ -81,24 +112,25 @@ async def plan(config: Settings, chosen: Sequence[int], where: Where, step: Call
     async with kafka.consumer(config.kafka) as consumer:
         keys, found = await _state(consumer, changelog, [number for number in numbers if number < logs], logs, step)
         parts = [TopicPartition(config.events_topic, number) for number in numbers]
-        consumer.assign(parts)
-        begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
+        reported = {tp.partition: end for tp, end in (await consumer.end_offsets(parts)).items()}
+        ends = await kafka.exact_ends(consumer, config.events_topic, reported)
+        begins = await consumer.beginning_offsets(parts)
         times = {} if isinstance(where, str) else await consumer.offsets_for_times(dict.fromkeys(parts, where))
         for tp in parts:
             if where == "beginning":
                 position = begins[tp]
             elif where == "end":
-                position = ends[tp]
+                position = ends[tp.partition]
             else:
                 at = times[tp]
-                position = ends[tp] if at is None else at.offset
+                position = ends[tp.partition] if at is None else at.offset
             fates.append(
                 Fate(
                     partition=tp.partition,
                     header=found.get(tp.partition, Header()),
                     keys=tuple(keys.get(tp.partition, ())),
                     begin=begins[tp],
-                    end=ends[tp],
+                    end=ends[tp.partition],
                     position=position,
                 )
             )

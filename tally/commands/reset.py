@@ -72,13 +72,17 @@ def command(partitions: tuple[int, ...], where: Where, *, yes: bool, as_json: bo
 
 
 async def _reset(config: Settings, partitions: tuple[int, ...], where: Where, *, yes: bool) -> list[Fate]:
-    if yes:
-        await refuse_if_live(config)
-    with Progress("Reading the changelog", 0) as progress:
-        fates = await plan(config, partitions, where, progress.step)
-    if yes:
-        async with store.connected(config.redis) as client:
-            await client.ping()  # before anything is dropped: a Redis that is away would keep the old totals
-            with Progress("Resetting", len(fates)) as progress:
-                await carry_out(config, client, fates, lambda _: progress.step())
+    if not yes:
+        return await _plan(config, partitions, where)
+    # connected before anything is dropped: a Redis that is away would keep the old totals
+    async with store.connected(config.redis) as client:
+        await refuse_if_live(config, client)
+        fates = await _plan(config, partitions, where)
+        with Progress("Resetting", len(fates)) as progress:
+            await carry_out(config, client, fates, lambda _: progress.step())
     return fates
+
+
+async def _plan(config: Settings, partitions: tuple[int, ...], where: Where) -> list[Fate]:
+    with Progress("Reading the changelog", 0) as progress:
+        return await plan(config, partitions, where, progress.step)
