@@ -13,14 +13,19 @@ WHEELS ?= --only-binary :all:
 ARGS ?=
 # How often `make chaos` hits each failpoint.
 ROUNDS ?= 10
+# How long `make search` looks, and where it begins.
+MINUTES ?= 5
+SEED ?= 1
 
-.PHONY: help setup demo test test-kafka chaos check bench format lock clean
+.PHONY: help setup demo test test-kafka chaos search mutants check bench format lock clean
 
 help:
 	@echo "make demo        see it at work: embedded servers, a kill, a recount (60 s, nothing else needed)"
 	@echo "make test        every test that needs neither Java nor Docker"
 	@echo "make test-kafka  the tests on Apache Kafka (Java 17 and Maven, or a broker in TALLY_TEST_KAFKA)"
 	@echo "make chaos       SIGKILL at each failpoint, ROUNDS times (10)"
+	@echo "make search      random definitions and events against the judge, MINUTES (5) from SEED (1)"
+	@echo "make mutants     seed faults one at a time, and see that the tests find each"
 	@echo "make check       ruff, mypy, import-linter, the compose file, the Prometheus rules"
 	@echo "make bench       the same job on us and on stock Faust, side by side, on Apache Kafka"
 	@echo "make setup       make .venv and nothing else;  make format  mend what ruff can mend"
@@ -48,6 +53,12 @@ test-kafka: setup
 
 chaos: setup
 	TALLY_CHAOS_ROUNDS=$(ROUNDS) $(PYTEST) -m chaos -s $(ARGS)
+
+search: setup
+	$(BIN)/python -m tests.search --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
+mutants: setup
+	$(BIN)/python -m tests.mutants.run $(ARGS)
 
 check: setup
 	$(BIN)/ruff check

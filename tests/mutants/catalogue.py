@@ -1,10 +1,8 @@
 """What a seeded fault is, and where the lists of them stand."""
 
 import importlib
-import pkgutil
 from dataclasses import dataclass
-
-from tests.mutants import seeded
+from pathlib import Path
 
 JUDGED = (
     "tests/property/test_oracle_parts.py",
@@ -31,5 +29,5 @@ class Mutant:
 
 def all_mutants() -> dict[str, tuple[Mutant, ...]]:
     """The mutants of each list: the modules of `tests/mutants/seeded`, each with a tuple MUTANTS."""
-    names = sorted(module.name for module in pkgutil.iter_modules(seeded.__path__))
+    names = sorted(file.stem for file in Path(__file__).with_name("seeded").glob("*.py"))
     return {name: importlib.import_module(f"tests.mutants.seeded.{name}").MUTANTS for name in names}

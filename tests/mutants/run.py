@@ -34,6 +34,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tally-mutants-") as directory:
         copy = Path(directory) / "tree"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        wanted = {tests for mutants in chosen.values() for mutant in mutants for tests in mutant.tests}
+        if not passes(copy, tuple(sorted(wanted))):
+            print("the tests fail without any fault: nothing they find can be trusted")
+            return 1
         for name, mutants in chosen.items():
             for number, mutant in enumerate(mutants, start=1):
                 if told.only and number not in told.only:
