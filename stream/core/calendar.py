@@ -4,7 +4,7 @@ Windows are half-open: the hour [12:00, 13:00) holds 12:00:00 and 12:59:59.99999
 of one kind lie end to end, in the zone's own clock. An hour (or minute) is one run of the clock through one
 hour: both 01:00 hours of autumn are windows of their own, at +05:30 an hour starts at half past in UTC, and
 where a clock is put forward or back in the midst of an hour, a window ends and another begins there (so Lord
-Howe's change of half an hour leaves one of 30 minutes). When a day begins is said in `zones`. Every hour lies
+Howe's change of half an hour leaves one of 30 minutes). When a day begins is said in `clocks`. Every hour lies
 in one day, and every day in one week, month, quarter, year and billing period.
 """
 
@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import ClassVar
 
 from schemas.definitions import KINDS
+from stream.core.clocks import DAY, Clock, clock_of
 from stream.core.timestamps import SECOND, date_of_day, day_of_date, microseconds, show_date
-from stream.core.zones import DAY, Zone, zone_named
 
 __all__ = ["KINDS", "TOTAL", "Calendar", "calendar_for"]
 
@@ -40,15 +40,15 @@ class Calendar(dict[str | int | Decimal, Windows]):
     `BadTimestamp`. It remembers what it was asked, within bounds; look up nothing but str, int and Decimal.
     """
 
-    __slots__ = ("_days", "_ends", "_minutes", "anchor", "zone")
+    __slots__ = ("_days", "_ends", "_minutes", "anchor", "clock")
     room: ClassVar[int] = 1 << 16
 
-    def __init__(self, zone: Zone, anchor: int) -> None:
+    def __init__(self, clock: Clock, anchor: int) -> None:
         """`anchor` is the day of the month, 1 to 31, on which billing periods begin."""
         super().__init__()
         if not 1 <= anchor <= 31:
             raise ValueError(f"a billing anchor is a day of the month, 1 to 31, not {anchor}")
-        self.zone, self.anchor = zone, anchor
+        self.clock, self.anchor = clock, anchor
         self._minutes: dict[int, Windows] = {}
         self._days: dict[int, tuple[Piece, ...]] = {}
         self._ends: dict[tuple[int, int], int] = {}
@@ -88,16 +88,16 @@ class Calendar(dict[str | int | Decimal, Windows]):
 
     def _pieces(self, utc_day: int) -> tuple[Piece, ...]:
         """A UTC day cut where the clock changes and where local days begin."""
-        zone, start, beyond = self.zone, utc_day * DAY, (utc_day + 1) * DAY
-        cuts = {start} | {at for at, _ in zone.spans(utc_day) if start <= at < beyond}
-        last = zone.day(beyond - 1)
-        cuts |= {at for day in range(zone.day(start), last + 1) if start <= (at := zone.midnight(day)) < beyond}
+        clock, start, beyond = self.clock, utc_day * DAY, (utc_day + 1) * DAY
+        cuts = {start} | {at for at, _ in clock.spans(utc_day) if start <= at < beyond}
+        last = clock.day(beyond - 1)
+        cuts |= {at for day in range(clock.day(start), last + 1) if start <= (at := clock.midnight(day)) < beyond}
         ordered = [*sorted(cuts), beyond]
         pieces = []
         for at, until in pairwise(ordered):
-            change = zone.last_change(at)
-            offset = zone.offset(at)
-            dates = tuple(zone.midnight(self._first(kind, zone.day(at))) for kind in range(DAY_KIND, TOTAL))
+            change = clock.last_change(at)
+            offset = clock.offset(at)
+            dates = tuple(clock.midnight(self._first(kind, clock.day(at))) for kind in range(DAY_KIND, TOTAL))
             whole = at % 60 == until % 60 == offset % 60 == 0
             pieces.append((at, offset, at - DAY if change is None else change, whole, dates))
         if len(self._days) >= 4096:
@@ -141,11 +141,11 @@ class Calendar(dict[str | int | Decimal, Windows]):
         return end
 
     def _end(self, kind: int, start: int) -> int:
-        zone = self.zone
+        clock = self.clock
         if kind >= DAY_KIND:
-            return zone.midnight(self._next(kind, zone.day(start)))
-        end = start + _SIZE[kind] - (start + zone.offset(start)) % _SIZE[kind]
-        change = zone.change(start, end)
+            return clock.midnight(self._next(kind, clock.day(start)))
+        end = start + _SIZE[kind] - (start + clock.offset(start)) % _SIZE[kind]
+        change = clock.change(start, end)
         return end if change is None else change
 
     def next(self, kind: int, start: int) -> int | None:
@@ -162,7 +162,7 @@ class Calendar(dict[str | int | Decimal, Windows]):
 
     def date(self, second: int) -> str:
         """The local date that holds a second, like `2026-03-05`."""
-        return show_date(self.zone.day(second))
+        return show_date(self.clock.day(second))
 
 
 def _clamped(year: int, month: int, day: int) -> int:
@@ -177,7 +177,7 @@ def _clamped(year: int, month: int, day: int) -> int:
 def _shared(zone: str, anchor: int) -> Calendar:
     # each calendar keeps an equal share of STAMPS, but at least 256 entries and at most 65536
     Calendar.room = min(max(STAMPS // (_shared.cache_info().currsize + 1), 256), 1 << 16)
-    return Calendar(zone_named(zone), anchor)
+    return Calendar(clock_of(zone), anchor)
 
 
 def calendar_for(zone: str, anchor: int | None = None) -> Calendar:
@@ -185,4 +185,4 @@ def calendar_for(zone: str, anchor: int | None = None) -> Calendar:
 
     Raises `zoneinfo.ZoneInfoNotFoundError` or `ValueError` for a zone that does not exist.
     """
-    return _shared(zone, anchor or 1)
+    return _shared(zone, 1 if anchor is None else anchor)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from stream.core.calendar import KINDS, TOTAL, calendar_for
+from stream.core.clocks import clock_of
 from stream.core.timestamps import BEYOND, FIRST
-from stream.core.zones import zone_named
 
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 SOME = [
@@ -19,7 +19,7 @@ SOME = [
 
 def changes(zone: str, year: int) -> list[int]:
     """The seconds at which the zone's clock changes in a year, found hour by hour from its offsets."""
-    clock, start = zone_named(zone), (year - 1970) * 31_556_952 // 86400 * 86400
+    clock, start = clock_of(zone), (year - 1970) * 31_556_952 // 86400 * 86400
     found = [clock.change(day, day + 86400) for day in range(start, start + 366 * 86400, 86400)]
     return [second for second in found if second is not None]
 
@@ -82,7 +82,7 @@ def test_shorter_windows_nest_in_longer_ones(where: tuple[str, int], anchor: int
 def test_hours_and_minutes_are_runs_of_the_clock(where: tuple[str, int]) -> None:
     """Through an hour the clock shows one hour, through a minute one minute; none is longer than itself."""
     zone, us = where
-    calendar, clock = calendar_for(zone), zone_named(zone)
+    calendar, clock = calendar_for(zone), clock_of(zone)
     windows = calendar.windows(us)
     for kind, size in ((0, 60), (1, 3600)):
         start = windows[1 + kind]
@@ -100,7 +100,7 @@ def test_hours_and_minutes_are_runs_of_the_clock(where: tuple[str, int]) -> None
 def test_a_day_begins_when_the_clock_first_shows_it(where: tuple[str, int]) -> None:
     """Just before a day's start the clock showed an earlier date; at it, the day's date; and the date never goes back."""
     zone, us = where
-    calendar, clock = calendar_for(zone), zone_named(zone)
+    calendar, clock = calendar_for(zone), clock_of(zone)
     start = calendar.windows(us)[3]
     day = clock.day(start)
     assert (start + clock.offset(start)) // 86400 == day
@@ -111,7 +111,7 @@ def test_a_day_begins_when_the_clock_first_shows_it(where: tuple[str, int]) -> N
 
 
 def test_no_zone_changes_its_clock_twice_within_four_days() -> None:
-    """What `Zone.change` relies on: two ends of a day with one offset have no change between them."""
+    """What `Clock.change` relies on: two ends of a day with one offset have no change between them."""
     private = pytest.importorskip("zoneinfo._zoneinfo")
     closest = 10**9
     for name in ZONES:

@@ -234,7 +234,7 @@ def test_rules_of_daylight_saving_hold_in_far_years() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """A calendar forgets and goes on when its share of remembered timestamps is used up."""
-    calendar = Calendar(calendar_for("UTC").zone, 1)
+    calendar = Calendar(calendar_for("UTC").clock, 1)
     for second in range(70_000):
         calendar[1_772_712_000 + second * 60]
     assert len(calendar) <= 1 << 16

@@ -21,7 +21,7 @@ _FROM = int((datetime(500, 1, 1, tzinfo=UTC) - EPOCH).total_seconds())
 _TO = int((datetime(9500, 1, 1, tzinfo=UTC) - EPOCH).total_seconds())
 
 
-class Zone:
+class Clock:
     """The clock of one named zone. Raises `zoneinfo.ZoneInfoNotFoundError` for a name that is none."""
 
     def __init__(self, name: str) -> None:
@@ -96,6 +96,6 @@ class Zone:
 
 
 @lru_cache(maxsize=1024)
-def zone_named(name: str) -> Zone:
-    """The one `Zone` of this name."""
-    return Zone(name)
+def clock_of(name: str) -> Clock:
+    """The one `Clock` of this zone."""
+    return Clock(name)
