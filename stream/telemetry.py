@@ -135,6 +135,10 @@ class PartitionTelemetry:
         if newest is not None:
             self.latency.observe(max(0.0, time.time() - newest / 1000))
 
+    def unanswered(self) -> None:
+        """Count a call that Redis did not answer, or refused; it is tried again."""
+        self._telemetry.redis_errors.inc()
+
     def refilled(self, cause: str) -> None:
         """Count that Redis lacked totals and got them again (`missing`: it held nothing; `behind`: an older version)."""
         self._telemetry.refills.labels(self._label, cause).inc()

@@ -1,6 +1,7 @@
 """A worker, put together: settings and definitions, the fold, the engine, the publishers, and its HTTP."""
 
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 from tallygate import layout
@@ -59,6 +60,7 @@ class Worker:
         """
         self._settings, self._definitions = settings, definitions
         self.telemetry = Telemetry()
+        self.telemetry.info.info({"version": metadata.version("tallystream"), "app": settings.app})
         self.http = WorkerHttp(self, self.telemetry, settings.listen, refresh=self.refresh)
         self._plan = Plan(definitions, rules(settings))
         self._redis: Any = None

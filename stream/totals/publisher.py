@@ -53,6 +53,9 @@ class Watch(Protocol):
     def refilled(self, cause: str) -> None:
         """Take note that Redis lacked totals: `missing` (it held nothing) or `behind`."""
 
+    def unanswered(self) -> None:
+        """Take note of a call that Redis did not answer, or refused; it is tried again."""
+
 
 class _Behind(Exception):  # noqa: N818 - an answer, not an error
     """Redis is not as this writer left it."""
@@ -174,6 +177,8 @@ class Publisher:
                     self._claimed, self._lost = False, True
                     await asyncio.sleep(0.01)  # another may just have flushed: no storm of claims
                 except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+                    if self._watch is not None:
+                        self._watch.unanswered()
                     if self.trouble is None:
                         log.warning("partition %d: Redis: %r", self._number, error)
                     self.trouble = repr(error)

@@ -87,3 +87,11 @@ def test_troubles_are_counted_from_zero() -> None:
     assert value("tally_fenced_total", {"partition": "3"}) == 0
     assert value("tally_redis_refills_total", {"partition": "3", "cause": "missing"}) == 0
     assert value("tally_redis_refills_total", {"partition": "3", "cause": "behind"}) == 0
+
+
+def test_redis_that_does_not_answer_is_counted() -> None:
+    """Every partition's publisher adds to one counter: Redis is one server to the operator."""
+    telemetry = Telemetry(process=False)
+    telemetry.partition(3).unanswered()
+    telemetry.partition(4).unanswered()
+    assert telemetry.registry.get_sample_value("tally_redis_errors_total") == 2
