@@ -1,7 +1,6 @@
 """The worlds in which the contract is tested."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,13 +26,12 @@ def gate_cluster() -> Iterator[str]:
 @pytest.fixture(params=KINDS)
 def world(request: pytest.FixtureRequest, unique: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A gate, and the world behind it: the shipped fake, and real scripts on real servers."""
-    mutant = os.environ.get("TALLY_TEST_MUTANT")
     if request.param == "fake":
         yield FakeGate(now=START)
     else:
         kind = {"cluster": "gate_cluster", "redis": "redis_server"}.get(request.param, "valkey_server")
         server = request.getfixturevalue(kind)
-        patch = mutants.patch(mutant) if mutant else str
+        patch = mutants.seeded()
         use_our_clock(monkeypatch, patch)
         yield from _real(server if isinstance(server, str) else server.url, unique, request.param, patch)
 

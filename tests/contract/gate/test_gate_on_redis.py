@@ -12,6 +12,7 @@ from tallygate import AsyncGate, Gate, GateUnavailable, UnknownLayout, _protocol
 from tallygate.testing import FakeLimit
 
 from stream.totals.gate_config import GateConfigs
+from tests.contract.gate import mutants
 from tests.contract.gate.test_gate_limits import brief
 from tests.contract.gate.world import RedisWorld, use_our_clock
 from tests.servers.stores import Valkey
@@ -47,8 +48,9 @@ def client(valkey_server: Any) -> Iterator[Counting]:
 @pytest.fixture
 def real(client: Counting, unique: str, monkeypatch: pytest.MonkeyPatch) -> RedisWorld:
     """A world on the session's Valkey."""
-    use_our_clock(monkeypatch)
-    world = RedisWorld(client, unique, gate=Gate(client, unique))
+    patch = mutants.seeded()
+    use_our_clock(monkeypatch, patch)
+    world = RedisWorld(client, unique, gate=Gate(client, unique), patch=patch)
     world.define([FakeLimit("api", 10), FakeLimit("soft", 10, mode="soft")], aliases={"acct": "acme"})
     return world
 
