@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from schemas.definitions import Rounding
 from stream.core.metrics.base import SECOND_US, CalendarLike, Shown, Value, Windows
-from stream.core.metrics.packs import Chunks, Packs
+from stream.core.metrics.packs import Chunks, Packs, key_of
 from stream.core.metrics.windowed import NEVER, Cell, Fold, Span, WindowedState, span_of
 from stream.core.metrics.wire import decode, encode
 
@@ -86,6 +86,8 @@ class BucketState(WindowedState):
         "_bucket_kind",
         "_buckets",
         "_combine",
+        "_frozen",
+        "_frozen_dirty",
         "_hot",
         "_hot_dirty",
         "_hot_w",
@@ -113,6 +115,8 @@ class BucketState(WindowedState):
         self._hot: Cell | None = None
         self._hot_w: Windows = ()
         self._hot_dirty = False
+        self._frozen: dict[bytes, bytes] = {}  # saved apart from their windows, where they may be large
+        self._frozen_dirty: dict[tuple[int, int], Pair] = {}
         super().__init__(fold, span, rounding, calendar, chunks)
         self._add = self._add_to
 
@@ -169,6 +173,8 @@ class BucketState(WindowedState):
 
     def _cool(self, hot: Cell) -> None:
         """The hot bucket joins the others."""
+        if not hot.events:
+            return
         self._buckets.put(hot.start, hot)
         for pair in self._accs(self._hot_w):
             if pair.rest is not STALE:
@@ -179,8 +185,17 @@ class BucketState(WindowedState):
         if self.span.simulate:
             return
         for start, bucket in self._buckets.pop_packs(partial(self._is_final, (clock_us - self._live_us) // SECOND_US)):
-            for pair in self._accs(self.calendar.windows(start * SECOND_US)):
-                pair.frozen = self._combine.take(pair.frozen, bucket)
+            self._freeze_bucket(start, bucket)
+
+    def _freeze_bucket(self, start: int, bucket: Cell) -> None:
+        """One bucket joins the frozen part of its windows."""
+        w = self.calendar.windows(start * SECOND_US)
+        for position, at in enumerate(self._ats):
+            cell = self._held(position, w[at])
+            if cell is not None:
+                cell.acc.frozen = self._combine.take(cell.acc.frozen, bucket)
+                if not self._combine.keep:
+                    self._frozen_dirty[position, cell.start] = cell.acc
 
     def _is_final(self, limit: int, start: int) -> bool:
         end = self.calendar.end(self._bucket_kind, start)
@@ -189,14 +204,17 @@ class BucketState(WindowedState):
     # -- reading
 
     def _show(self, position: int, cell: Cell) -> Shown:
-        combine, pair = self._combine, cell.acc
-        end = self._end(position, cell.start)
-        if pair.rest is STALE:
-            pair.rest = self._again(cell.start, end, pair.frozen)
-        whole, hot = pair.rest, self._hot
-        if hot is not None and hot.events and self._hot_w[self._ats[position]] == cell.start:
-            whole = combine.take(combine.copy(whole), hot)
+        whole, combine = self._whole(position, cell), self._combine
         return self._row(position, cell, combine.value(whole, cell.events), combine.error(whole))
+
+    def _whole(self, position: int, cell: Cell) -> Any:
+        """What all of a window's buckets make; not to be changed."""
+        combine, pair, hot = self._combine, cell.acc, self._hot
+        if pair.rest is STALE:
+            pair.rest = self._again(cell.start, self._end(position, cell.start), pair.frozen)
+        if hot is not None and hot.events and self._hot_w[self._ats[position]] == cell.start:
+            return combine.take(combine.copy(pair.rest), hot)
+        return pair.rest
 
     def _again(self, start: int, end: int | None, frozen: Any) -> Any:
         """A window's `rest`, from its frozen part and its live buckets but the hot one."""
@@ -212,13 +230,29 @@ class BucketState(WindowedState):
 
     def _plain(self, cell: Cell) -> list[Any]:
         combine, pair = self._combine, cell.acc
-        rest = None if pair.rest is STALE or not combine.keep else [combine.plain(pair.rest)]
+        if not combine.keep:
+            return [cell.start, cell.events]
+        rest = None if pair.rest is STALE else [combine.plain(pair.rest)]
         return [cell.start, cell.events, combine.plain(pair.frozen), rest]
 
-    def _cell(self, position: int, plain: list[Any]) -> Cell:  # noqa: ARG002 - likewise
-        start, events, frozen, rest = plain
+    def _cell(self, position: int, plain: list[Any]) -> Cell:
         combine = self._combine
-        return Cell(start, events, Pair(combine.restored(frozen), combine.restored(rest[0]) if rest else STALE))
+        if combine.keep:
+            start, events, frozen, rest = plain
+            return Cell(start, events, Pair(combine.restored(frozen), combine.restored(rest[0]) if rest else STALE))
+        start, events = plain
+        pair = self._frozen_dirty.get((position, start))
+        if pair is not None:
+            return Cell(start, events, pair)
+        data = self._frozen.get(self._frozen_name(position, start))
+        return Cell(start, events, Pair(combine.empty() if data is None else combine.restored(decode(data)), STALE))
+
+    def _frozen_name(self, position: int, start: int) -> bytes:
+        return b"z" + bytes((self.span.kinds[position],)) + key_of(start)
+
+    def _forgotten(self, position: int, cell: Cell) -> None:
+        if not self._combine.keep:
+            self._frozen_dirty[position, cell.start] = Pair(self._combine.empty(), None)
 
     def _bucket_plain(self, bucket: Cell) -> list[Any]:
         return [bucket.start, bucket.events, self._bucket_fold.plain(bucket.acc)]
@@ -234,6 +268,14 @@ class BucketState(WindowedState):
             self._parts.put(b"h", hot, out)
         self._hot_dirty = False
         self._buckets.save(out)
+        for (position, start), pair in self._frozen_dirty.items():
+            name = self._frozen_name(position, start)
+            data = b"" if pair.rest is None else encode(self._combine.plain(pair.frozen))
+            self._parts.put(name, data, out)
+            self._frozen.pop(name, None)
+            if data:
+                self._frozen[name] = data
+        self._frozen_dirty.clear()
         return out
 
     def _load(self, chunks: Mapping[bytes, bytes]) -> None:
@@ -242,6 +284,7 @@ class BucketState(WindowedState):
             us, plain = decode(hot)
             self._hot, self._hot_w = self._bucket_cell(plain), self.calendar.windows(us)
         self._buckets.load(chunks)
+        self._frozen = self._parts.join(chunks, b"z")
         super()._load(chunks)
 
     def expire(self, clock_us: int) -> None:

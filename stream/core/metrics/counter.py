@@ -6,10 +6,13 @@ same faster, and is checked against this.
 
 from collections.abc import Mapping
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import Metric as Definition
+from schemas.definitions import Rounding
 from stream.core.metrics.base import CalendarLike, Metric, Number, State, Terms, Value
+from stream.core.metrics.replacing import Merged, ReplacingState, bucket_kind
 from stream.core.metrics.reading import Reader, numeric, one
 from stream.core.metrics.unique import UniqueMetric, approximation_faults
 from stream.core.metrics.windowed import Fold, Span, WindowedState, kinds_of
@@ -18,16 +21,32 @@ from stream.core.metrics.wire import packed, unpacked
 Latest = tuple[int, int, Number]
 
 
-class Count:
-    """How many events.
+class Aggregation:
+    """What most aggregations share: an accumulator that is exact, starts as None and is saved as it is."""
+
+    def empty(self) -> Any:
+        """Of no event."""
+        return None
+
+    def error(self, acc: Any) -> str | None:  # noqa: ARG002
+        """Exact."""
+        return None
+
+    def plain(self, acc: Any) -> Any:
+        """As msgpack holds it."""
+        return acc
+
+    def restored(self, plain: Any) -> Any:
+        """Again."""
+        return plain
+
+
+class Count(Aggregation):
+    """How many events; their window counts them.
 
     >>> fold(Count(), [5, 3, 4])
     3
     """
-
-    def empty(self) -> Any:
-        """No accumulator: the window counts its events."""
-        return None
 
     def add(self, acc: Any, value: Any, us: int, order: int) -> Any:  # noqa: ARG002
         """Nothing to keep."""
@@ -37,24 +56,16 @@ class Count:
         """Nothing to keep."""
         return acc
 
+    def without(self, acc: Any, value: Any) -> Any:  # noqa: ARG002
+        """Nothing was kept."""
+        return acc
+
     def value(self, acc: Any, events: int) -> Value:  # noqa: ARG002
         """The number of events."""
         return events
 
-    def error(self, acc: Any) -> str | None:  # noqa: ARG002
-        """Exact."""
-        return None
 
-    def plain(self, acc: Any) -> Any:
-        """As it is."""
-        return acc
-
-    def restored(self, plain: Any) -> Any:
-        """As it was."""
-        return plain
-
-
-class Sum(Count):
+class Sum(Aggregation):
     """What the values add up to, to the last digit.
 
     >>> from decimal import Decimal
@@ -87,6 +98,10 @@ class Sum(Count):
         number: Number = unpacked(plain)
         return number
 
+    def without(self, acc: Number, value: Number) -> Number:
+        """One value less."""
+        return acc - value
+
 
 class Avg(Sum):
     """The sum by the number of events, each weighing the same.
@@ -100,7 +115,7 @@ class Avg(Sum):
         return Fraction(acc) / events
 
 
-class Max(Count):
+class Max(Aggregation):
     """The greatest value.
 
     >>> fold(Max(), [5, 7, 4])
@@ -141,7 +156,7 @@ class Min(Max):
         return value if acc is None or value < acc else acc
 
 
-class LatestValue(Count):
+class LatestValue(Aggregation):
     """The value with the greatest timestamp; of one instant's, the one later in the log.
 
     >>> fold(LatestValue(), [5, 3, 4])
@@ -171,13 +186,13 @@ class LatestValue(Count):
         return None if plain is None else (plain[0], plain[1], unpacked(plain[2]))
 
 
-FOLDS: dict[str, type[Count]] = {
-    "count": Count,
-    "sum": Sum,
-    "avg": Avg,
-    "min": Min,
-    "max": Max,
-    "latest": LatestValue,
+FOLDS: dict[str, Fold] = {
+    "count": Count(),
+    "sum": Sum(),
+    "avg": Avg(),
+    "min": Min(),
+    "max": Max(),
+    "latest": LatestValue(),
 }
 
 
@@ -194,6 +209,25 @@ def fold(how: Fold, values: list[Any]) -> Value:
     return how.value(acc, len(values))
 
 
+def state_of(
+    how: Fold,
+    span: Span,
+    rounding: Rounding | None,
+    terms: Terms,
+    calendar: CalendarLike,
+    chunks: Mapping[bytes, bytes] | None,
+    *,
+    most: int | None = None,
+) -> State:
+    """A state whose windows stand each for themselves, from which events can be removed if `terms` say so."""
+    if not terms.upsert:
+        return WindowedState(how, span, rounding, calendar, chunks)
+    kind = bucket_kind(span.kinds)
+    return ReplacingState(
+        how, Merged(how), itemgetter(kind + 1), kind, terms, span, rounding, calendar, chunks, most=most
+    )
+
+
 class CounterMetric:
     """A counter's definition at work, `unique` excepted."""
 
@@ -204,12 +238,12 @@ class CounterMetric:
         self.windows = kinds_of(definition)
         aggregation = definition.aggregation or "count"
         self.shape = f"counter:{aggregation}:{','.join(map(str, self.windows))}:{int(terms.upsert)}"
-        self.folding = FOLDS[aggregation]()
+        self.folding = FOLDS[aggregation]
         self.read: Reader = one
         if aggregation != "count":
             assert definition.property is not None
             self.read = numeric(terms.reader(definition.property))
-        self._rounding = definition.rounding
+        self._rounding, self._terms = definition.rounding, terms
         self._span = Span(self.windows, terms, definition.lateness_us)
 
     def state(
@@ -220,7 +254,7 @@ class CounterMetric:
         overall: bool = False,  # noqa: ARG002 - the overall state is like a group's
     ) -> State:
         """See `Metric.state`."""
-        return WindowedState(self.folding, self._span, self._rounding, calendar, chunks)
+        return state_of(self.folding, self._span, self._rounding, self._terms, calendar, chunks)
 
 
 class Counter:

@@ -283,7 +283,11 @@ class GaugeState:
                 if [us, order] > self._mark:
                     value = value_of(operand)
                     of_chunk.append([us, order, 0 if self._lanes else value, entity, value, number])
-            self._steps[int.from_bytes(name[1:]) - (1 << 47)] = of_chunk
+            chunk = int.from_bytes(name[1:]) - (1 << 47)
+            if of_chunk:
+                self._steps[chunk] = of_chunk
+            else:
+                self._dirty.add(chunk)
             live += of_chunk
         live.sort()
         if self._lanes is not None:

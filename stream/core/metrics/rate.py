@@ -5,6 +5,7 @@ is the greatest of the day's hours. With `sliding: true` see `sliding`.
 """
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import KINDS, Metric as Definition
@@ -22,6 +23,7 @@ from stream.core.metrics.both import BothStates, chunks_of
 from stream.core.metrics.buckets import STALE, BucketState
 from stream.core.metrics.counter import FOLDS
 from stream.core.metrics.reading import Reader, numeric, one
+from stream.core.metrics.replacing import ReplacingState
 from stream.core.metrics.sliding import SlidingMetric
 from stream.core.metrics.windowed import Cell, Fold, Span, kinds_of
 from stream.core.metrics.wire import packed, unpacked
@@ -111,7 +113,7 @@ class TumblingMetric:
         if aggregation != "count":
             assert definition.property is not None
             self.read = numeric(terms.reader(definition.property))
-        self.folding: Fold = FOLDS[aggregation]()
+        self.folding: Fold = FOLDS[aggregation]
         self._definition, self._terms = definition, terms
 
     def state(
@@ -134,8 +136,7 @@ class TumblingMetric:
         return BothStates(states, dict.fromkeys(others, b"o") | {BILLING_PERIOD: b"p"})
 
     def _start_of(self) -> Callable[[Windows], int]:
-        at = self.granularity + 1
-        return lambda w: w[at]
+        return itemgetter(self.granularity + 1)
 
     def _state(
         self,
@@ -143,19 +144,13 @@ class TumblingMetric:
         start_of: Callable[[Windows], int],
         calendar: CalendarLike,
         chunks: Mapping[bytes, bytes] | None,
-    ) -> BucketState:
-        definition, terms = self._definition, self._terms
-        return BucketState(
-            self.folding,
-            Greatest(self.folding),
-            start_of,
-            self.granularity,
-            terms.max_age_us,
-            Span(kinds, terms, definition.lateness_us),
-            definition.rounding,
-            calendar,
-            chunks,
-        )
+    ) -> State:
+        fold, terms, rounding = self.folding, self._terms, self._definition.rounding
+        greatest, span = Greatest(fold), Span(kinds, terms, self._definition.lateness_us)
+        kind = self.granularity
+        if terms.upsert:
+            return ReplacingState(fold, greatest, start_of, kind, terms, span, rounding, calendar, chunks)
+        return BucketState(fold, greatest, start_of, kind, terms.max_age_us, span, rounding, calendar, chunks)
 
 
 class Rate:

@@ -9,6 +9,7 @@ A member costs about 110 bytes of memory in each window kind that is open, and u
 """
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import Metric as Definition, Rounding
@@ -16,6 +17,7 @@ from stream.core.metrics.base import BadValue, CalendarLike, Shown, State, Terms
 from stream.core.metrics.members import Members
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.reading import member
+from stream.core.metrics.replacing import Merged, ReplacingState, bucket_kind
 from stream.core.metrics.sketch import ERROR, Sketch
 from stream.core.metrics.windowed import Cell, Span, WindowedState, kinds_of
 
@@ -228,7 +230,7 @@ class UniqueMetric:
         self.read = member(terms.reader(definition.property))
         self.folding = Unique(EXACT_MEMBERS if approximate_above is None else approximate_above)
         self._room = EXACT_MEMBERS if approximate_above is None else None
-        self._rounding = definition.rounding
+        self._rounding, self._terms = definition.rounding, terms
         self._span = Span(self.windows, terms, definition.lateness_us)
 
     def state(
@@ -239,4 +241,18 @@ class UniqueMetric:
         overall: bool = False,  # noqa: ARG002 - the overall state is like a group's
     ) -> State:
         """See `Metric.state`."""
-        return UniqueState(self.folding, self._span, self._rounding, calendar, chunks, room=self._room)
+        if not self._terms.upsert:
+            return UniqueState(self.folding, self._span, self._rounding, calendar, chunks, room=self._room)
+        kind, fold = bucket_kind(self.windows), self.folding
+        return ReplacingState(
+            fold,
+            Merged(fold),
+            itemgetter(kind + 1),
+            kind,
+            self._terms,
+            self._span,
+            self._rounding,
+            calendar,
+            chunks,
+            most=self._room,
+        )

@@ -6,6 +6,7 @@ one before it are at hand; older ones lie in packs.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import accumulate
 from typing import Any, Protocol
 
 from schemas.definitions import KINDS, Metric as Definition, Rounding
@@ -89,7 +90,13 @@ class Span:
     def __init__(self, kinds: tuple[int, ...], terms: Terms, lateness_us: int | None) -> None:
         self.kinds = kinds
         self.simulate = terms.simulate
-        self.keep = tuple(terms.keep_us[kind] if lateness_us is None else lateness_us for kind in kinds)
+        # a longer kind is kept no shorter, whatever the settings: it takes what the finer ones took
+        by_kind = tuple(accumulate(terms.keep_us, _longer))
+        self.keep = tuple(by_kind[kind] if lateness_us is None else lateness_us for kind in kinds)
+
+
+def _longer(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else max(one, other)
 
 
 class WindowedState:

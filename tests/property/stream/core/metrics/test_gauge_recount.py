@@ -98,7 +98,9 @@ def prorated(calendar: Calendar, unit: str, bucket: str, state: State, initial: 
     return total
 
 
-def check(metric: Any, calendar: Calendar, events: list[Any], data: Any, kind: str, initial: Any, value_of: Any, overall: bool) -> None:  # noqa: FBT001
+def check(
+    metric: Any, calendar: Calendar, events: list[Any], data: Any, kind: str, initial: Any, value_of: Any, overall: bool
+) -> None:  # noqa: FBT001
     """Fold in a random order, with saves and expiry between, and compare every row."""
     driven = Driven(metric, calendar, overall=overall)
     for us, order, group, value in data.draw(st.permutations(events)):
@@ -178,7 +180,9 @@ def test_gauge_equals_the_recount(
 @settings(max_examples=80, deadline=None)
 @given(
     events=st.lists(
-        st.tuples(instants, groups, st.tuples(st.sampled_from([b"x", b"y"]), st.integers(0, 1))), min_size=1, max_size=16
+        st.tuples(instants, groups, st.tuples(st.sampled_from([b"x", b"y"]), st.integers(0, 1))),
+        min_size=1,
+        max_size=16,
     ),
     overall=st.booleans(),
     data=st.data(),
