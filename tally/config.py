@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stream.settings import Settings, SettingsFault, from_environment
+from stream.settings import Settings, SettingsFault, from_environment, slips
 
 if TYPE_CHECKING:
     from stream.core.plan import Rules
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def settings() -> Settings:
     """The settings of this process's environment; a wrong one ends the command with exit code 2."""
+    for name, sentence in slips():
+        click.echo(f"warning: {name} {sentence}", err=True)
     try:
         return from_environment()
     except SettingsFault as faults:

@@ -432,6 +432,25 @@ metrics:
     assert [fault.path for fault in found.value.faults] == ["metrics.a.description", "metrics.a.product"]
 
 
+@pytest.mark.parametrize(
+    "noun, field",
+    [
+        (EXPECTED, "timezone"),
+        (EXPECTED.metrics["api_requests_na"], "windows"),
+        (EXPECTED.metrics["api_requests_na"].filters[0], "value"),
+        (EXPECTED.metrics["api_requests_na"].rounding, "precision"),
+        (EXPECTED.limits[0], "limit"),
+        (EXPECTED.customers["acme"], "timezone"),
+        (EXPECTED.events["invoice_line"], "on_duplicate"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
+)
+def test_definitions_cannot_be_changed(noun: object, field: str) -> None:
+    """State is made from them and kept for as long as they hold; a change would part the two."""
+    with pytest.raises(AttributeError):
+        setattr(noun, field, "changed")
+
+
 def test_the_documented_example_is_right() -> None:
     """The file that people copy from has no fault and shows every type."""
     definitions = load_file(Path(__file__).parents[3] / "examples" / "metrics.yaml")

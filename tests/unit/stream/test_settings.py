@@ -157,6 +157,8 @@ def test_all_faults_are_told_at_once() -> None:
         ("TALLY_API_TOKEN", "schlüssel"),
         ("TALLY_API_TOKEN", "two words"),
         ("TALLY_API_TOKEN", "line\tbreak"),
+        ("TALLY_LISTEN", ":6066"),
+        ("TALLY_LISTEN", "a host:6066"),
         ("TALLY_LISTEN", "localhost:"),
         ("TALLY_LISTEN", "localhost:65536"),
         ("TALLY_KEEP_MINUTE", "0s"),
@@ -224,3 +226,14 @@ def test_help_lists_every_variable_with_its_default_and_range() -> None:
         "TALLY_MAX_AGE         7d                        how far before its partition's clock an event may lie; "
         "ids are remembered for this and TALLY_MAX_AHEAD (duration; 1s to 3660d)"
     )
+
+
+def test_the_page_of_settings_lists_each_with_its_default_unit_and_range() -> None:
+    """docs/settings.md has a row for every variable, in the order of the help text, as the program knows it."""
+    page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `TALLY_")]
+    assert rows == [
+        f"| `{variable.name}` | {f'`{variable.default}`' if variable.default else 'none'} | {variable.help} | "
+        f"{variable.bounds} |"
+        for variable in VARIABLES
+    ]

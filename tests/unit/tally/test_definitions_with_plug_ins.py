@@ -6,7 +6,7 @@ import pytest
 
 from schemas.faults import Fault, Faults
 from stream.settings import from_environment
-from tally.config import rules
+from tally.config import rules, settings
 from tally.definitions import load
 
 MODULE = """
@@ -66,6 +66,15 @@ def test_its_faults_are_told_like_any_other(tmp_path: Path, fields: dict[str, st
     with pytest.raises(Faults) as found:
         load(written(tmp_path, **fields))
     assert fault in found.value.faults
+
+
+def test_a_slip_in_a_settings_name_is_told_as_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command goes on with the default, and says so where somebody sees it."""
+    monkeypatch.setenv("TALLY_EVENT_TOPIC", "usage")
+    assert settings().events_topic == "usage-events"
+    assert capsys.readouterr().err == ("warning: TALLY_EVENT_TOPIC is no setting: did you mean TALLY_EVENTS_TOPIC?\n")
 
 
 def test_every_setting_that_verdicts_depend_on_reaches_the_fold() -> None:
