@@ -1,6 +1,6 @@
 """Events of the main job, put on Kafka before the clock runs or at a rate while it runs.
 
-    python -m bench.load BOOTSTRAP TOPIC EVENTS CUSTOMERS uniform|zipf [RATE]
+    python -m bench.load BOOTSTRAP TOPIC EVENTS CUSTOMERS uniform|zipf|sequence [RATE [SEED]]
 
 Distinct ids, 165 bytes each, time stamps of the present second, keys as Kafka's Java clients place them.
 """
@@ -16,7 +16,10 @@ from confluent_kafka import Producer
 
 
 def picker(customers: int, kind: str, chance: random.Random) -> Callable[[], int]:
-    """Choose customers alike, or by zipf (1.1)."""
+    """Choose customers alike, by zipf (1.1), or one after the other."""
+    if kind == "sequence":
+        turn = itertools.count()
+        return lambda: next(turn) % customers
     if kind == "uniform":
         return lambda: chance.randrange(customers)
     weights = list(itertools.accumulate(1 / (i + 1) ** 1.1 for i in range(customers)))

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +39,7 @@ class Worker:
     process: subprocess.Popen[bytes] = field(init=False)
     address: str = ""
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> Self:
         metrics = self.directory / "metrics.yaml"
         metrics.write_text(DEFINITIONS)
         environment = {

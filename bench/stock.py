@@ -69,7 +69,7 @@ def main(bootstrap: str, topic: str, events: int, redis_url: str) -> None:
 
                 os._exit(0)
 
-    @app.timer(0.05)
+    @app.timer(0.05)  # type: ignore[untyped-decorator]
     async def publish() -> None:
         if dirty:
             taken, pipe = dict(dirty), client.pipeline(transaction=False)

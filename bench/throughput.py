@@ -32,8 +32,7 @@ def ours(bootstrap: str, redis: str, topic: str, events: int) -> dict[str, float
         tempfile.TemporaryDirectory() as directory,
         Worker(bootstrap, redis, f"bench-{topic}", topic, Path(directory)) as worker,
     ):
-        began = last = 0.0
-        counted = 0.0
+        began = last = counted = first = cpu = 0.0
         while counted < events:
             time.sleep(0.05)
             counted = worker.metric("tally_counted_total")
@@ -73,8 +72,8 @@ def run(bootstrap: str, redis: str, events: int, stock_events: int) -> list[dict
             out.append({"case": f"{customers:,} {kind}", "who": who, "events_per_second": round(rate), **found})
             print(f"{customers:>8,} {kind:8} {who:6} {rate:>10,.0f} events/s  "
                   + "  ".join(f"{k}={v:,.2f}" for k, v in found.items() if k not in {"events", "seconds"}), flush=True)  # fmt: skip
-        rates = {row["who"]: row["events_per_second"] for row in out if row["case"] == f"{customers:,} {kind}"}
+        rates = {str(row["who"]): float(str(row["events_per_second"])) for row in out[-3:]}
         print(
             f"{'':18}ours / stock {rates['ours'] / rates['stock']:.1f}, ours / floor {rates['ours'] / rates['floor']:.2f}"
-        )  # type: ignore[operator]
+        )
     return out

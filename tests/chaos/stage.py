@@ -19,10 +19,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import redis
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from ruamel.yaml import YAML
 
 from tests.oracle.homes import home
@@ -79,6 +79,12 @@ def wait_for(condition: Callable[[], bool], what: str, patience: float = 90.0) -
     while not condition():
         assert time.monotonic() < deadline, f"waited {patience:.0f} s in vain for {what}"
         time.sleep(0.05)
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes], ...]:
+    """A message's headers as pairs; the client's types say too little."""
+    pairs = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    return tuple((name, value or b"") for name, value in pairs)
 
 
 @dataclass
@@ -271,7 +277,7 @@ class Stage:
             except redis.RedisError:
                 time.sleep(0.05)
                 continue
-            if b":v" in fields:  # type: ignore[operator]
+            if b":v" in fields:
                 self.samples.append(Sample(customer, fields, self.during))  # type: ignore[arg-type]
             time.sleep(0.001)
 
@@ -308,7 +314,7 @@ class Stage:
                     message.offset() or 0,
                     message.timestamp()[1],
                     message.value(),
-                    tuple((k, v or b"") for k, v in message.headers() or ()),  # type: ignore[misc]
+                    headers_of(message),
                 )
         finally:
             consumer.close()
@@ -329,7 +335,8 @@ class Stage:
 
         wait_for(arrived, f"all of the log {self._read_to} to be in Redis: {[self.status(n) for n in self.judges]}")
         assert not self._failures, self._failures
-        wrong, rows = [], 0
+        wrong: list[str] = []
+        rows = 0
         for customer in (f"customer-{i}" for i in range(CUSTOMERS)):
             number = home(customer, PARTITIONS)
             fields = self._client.hgetall(f"{self.app}:{{{number}}}:u:{customer}")
@@ -399,11 +406,11 @@ class Stage:
             message = consumer.poll(30)
             assert message is not None
             if message.error():
-                left.discard(message.partition())  # type: ignore[arg-type]
+                left.discard(message.partition())
                 continue
-            headers = dict(message.headers() or ())
-            if headers["tally-kind"] == b"rejected":  # type: ignore[index]
-                found[int(headers["tally-partition"]), int(headers["tally-offset"])] += 1  # type: ignore[index, arg-type]
+            headers = dict(headers_of(message))
+            if headers["tally-kind"] == b"rejected":
+                found[int(headers["tally-partition"]), int(headers["tally-offset"])] += 1
         consumer.close()
         return found
 

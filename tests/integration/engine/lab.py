@@ -148,7 +148,7 @@ class Lab:
             if message.error():
                 left.discard(message.partition())
             else:
-                yield message.partition(), message.offset(), message.key() or b"", message.value()
+                yield message.partition() or 0, message.offset() or 0, message.key() or b"", message.value()
         consumer.close()
 
     def recount(self) -> Recount:

@@ -76,7 +76,7 @@ class TinyState:
         if not self.dirty:
             return None
         self.header.number += 1
-        rows = [(KEY, self.header.pack())]
+        rows: list[tuple[bytes, bytes | None]] = [(KEY, self.header.pack())]
         rows += [(b"r" + key, json.dumps(self.rows[key]).encode()) for key in sorted(self._dirty)]
         shown = [
             Publication(key.decode(), {"ids": str(len(self.rows[key]))}, [], whole=True)

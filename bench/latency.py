@@ -1,0 +1,121 @@
+"""From event to Redis, read from outside the worker: a probe sends, looks until the total has risen, and notes the time.
+
+The producer of the load and the probe run on the same machine as worker, Kafka and Redis.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.load import load
+from bench.ours import ROOT, Worker
+from tests.servers.records import create_topics
+
+PROBES_A_SECOND = 25
+SECONDS = 24
+
+
+def probe(bootstrap: str, redis_url: str, app: str, topic: str, seconds: float) -> list[float]:
+    """Send probes one after the other and measure each; returns seconds."""
+    import redis
+    from confluent_kafka import Producer
+    from tallygate.layout import Keys, partition_of
+
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 0, "partitioner": "murmur2_random", "acks": "all"}
+    )
+    client = redis.Redis.from_url(redis_url)
+    found, number, until = [], 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        customer = f"probe-{number % 40}"
+        key = Keys(app, partition_of(customer, 4)).totals(customer)
+        event = {
+            "id": f"p{number}-{time.time_ns()}",
+            "event_name": "api_request",
+            "customer_id": customer,
+            "timestamp": time.time(),
+            "properties": {"region": "NA", "value": 1},
+        }
+        before = client.hget(key, "requests")
+        began = time.monotonic()
+        producer.produce(topic, json.dumps(event), customer)
+        producer.poll(0)
+        while client.hget(key, "requests") == before:
+            time.sleep(0.0005)
+            if time.monotonic() - began > 30:
+                raise TimeoutError(f"the total of {customer} does not rise")
+        found.append(time.monotonic() - began)
+        number += 1
+        time.sleep(max(0.0, 1 / PROBES_A_SECOND - found[-1]))
+    producer.flush(10)
+    return found
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The value that this share of them does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def at(bootstrap: str, redis_url: str, worker: Worker, rate: float, seconds: float = SECONDS) -> dict[str, float]:
+    """Measure under a steady load, the first two seconds apart; says too whether the worker kept up."""
+    command = [
+        sys.executable,
+        "-m",
+        "bench.load",
+        bootstrap,
+        worker.topic,
+        str(int(rate * (seconds + 4))),
+        "1000",
+        "uniform",
+    ]
+    with subprocess.Popen([*command, str(rate), str(int(time.time()))], cwd=ROOT) as flow:
+        time.sleep(2)
+        counted, cpu, began = worker.metric("tally_counted_total"), worker.cpu(), time.monotonic()
+        values = probe(bootstrap, redis_url, worker.app, worker.topic, seconds)
+        took = time.monotonic() - began
+        held = (worker.metric("tally_counted_total") - counted) / took
+        lag = worker.metric("tally_lag_records")
+        used = (worker.cpu() - cpu) / took
+        flow.kill()
+    return {
+        "rate": rate,
+        "counted_per_second": held,
+        "lag_records": lag,
+        "worker_cpu": used,
+        "probes": len(values),
+        "p50_ms": quantile(values, 0.5) * 1000,
+        "p99_ms": quantile(values, 0.99) * 1000,
+        "max_ms": max(values) * 1000,
+    }
+
+
+def run(bootstrap: str, redis_url: str) -> list[dict[str, float]]:
+    """Measure at 1,000 events a second, then at half of the highest rate that is held with the producer beside it."""
+    topic = f"latency-{int(time.time()):x}"
+    create_topics(bootstrap, {topic: 4}, {"message.timestamp.type": "LogAppendTime"})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Worker(bootstrap, redis_url, f"b-{topic}", topic, Path(folder)) as worker,
+    ):
+        while not worker.ready():
+            time.sleep(0.05)
+        out = [at(bootstrap, redis_url, worker, 1000.0)]
+        began, start = time.monotonic(), worker.metric("tally_counted_total")
+        load(bootstrap, topic, 600_000, 1000, "uniform", seed=int(began))
+        while worker.metric("tally_lag_records") > 0 or not worker.ready():
+            time.sleep(0.02)
+        highest = (worker.metric("tally_counted_total") - start) / (time.monotonic() - began)
+        out.append(at(bootstrap, redis_url, worker, highest / 2))
+    for row in out:
+        print(
+            f"latency at {row['rate']:>9,.0f} events/s: p50 {row['p50_ms']:.1f} ms  p99 {row['p99_ms']:.1f} ms  max "
+            f"{row['max_ms']:.0f} ms  ({row['probes']:.0f} probes, counted {row['counted_per_second']:,.0f}/s, lag at the end "
+            f"{row['lag_records']:,.0f}, worker {row['worker_cpu']:.0%} of a core)",
+            flush=True,
+        )
+    print(f"highest rate with the producer on the same machine: {highest:,.0f} events/s")
+    return out
