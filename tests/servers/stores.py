@@ -26,7 +26,8 @@ class Redis(EmbeddedRedis):
 
     name = "redis-server"
 
-    def program(self) -> str:
+    @classmethod
+    def program(cls) -> str:
         """Find redis-server."""
         found = os.environ.get("TALLY_TEST_REDIS_SERVER") or shutil.which("redis-server")
         if not found:
