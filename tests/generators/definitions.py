@@ -45,6 +45,41 @@ def definitions(rnd: Random, span: int, features: Collection[str] = FEATURES) ->
     return made
 
 
+def limits(rnd: Random, made: dict[str, Any]) -> list[dict[str, Any]]:
+    """Limits on what may have one: at most one for each customer, metric, window and group."""
+    found: dict[Any, dict[str, Any]] = {}
+    for key, one in made["metrics"].items():
+        windows = limited_windows(one)
+        for _ in range(rnd.randrange(4) if windows else 0):
+            window, customer = rnd.choice(windows), rnd.choice((None, None, "acme"))
+            limit: dict[str, Any] = {
+                "metric": key,
+                "limit": rnd.choice((1, 2, 3, 10, Decimal("2.5"), Decimal("10.50"))),
+            }
+            limit |= {} if window is None else {"window": window}
+            limit |= {} if customer is None else {"customer": customer}
+            limit |= (
+                {"warn_at": rnd.choice(([Decimal("0.5")], [Decimal("0.25"), Decimal("0.8")]))}
+                if rnd.randrange(2)
+                else {}
+            )
+            if one.get("group_by") and rnd.randrange(2):
+                limit["group"] = {path: rnd.choice(("x", "m", 1, True, 2)) for path in one["group_by"]}
+            found[key, window, customer, str(limit.get("group"))] = limit
+    return list(found.values())
+
+
+def limited_windows(one: dict[str, Any]) -> list[str | None]:
+    """The windows that a limit on a metric may name; None for a gauge's present state."""
+    if one["type"] == "gauge":
+        return [None]
+    if one["type"] == "rate":
+        unit = one["granularity"]
+        tumbling = not one.get("sliding") and one["aggregation"] in {"count", "sum"}
+        return [unit] if tumbling and unit in one["windows"] else []
+    return list(one["windows"]) if one["aggregation"] in {"count", "sum", "unique"} else []
+
+
 def metric(rnd: Random, sort: str, kinds: list[str], features: Collection[str]) -> dict[str, Any]:
     """One metric of one of the sorts above."""
     made: dict[str, Any] = {"event_name": rnd.choice(EVENT_NAMES)}

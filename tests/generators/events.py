@@ -8,7 +8,7 @@ from tests.generators.definitions import EVENT_NAMES, FEATURES
 from tests.generators.instants import near, timestamp
 from tests.oracle.values import Number, compact
 
-CUSTOMERS: tuple[Any, ...] = ("acme", "acct_42", "acme!", Number("7"), "7", "é \"!")
+CUSTOMERS: tuple[Any, ...] = ("acme", "acct_42", "acme!", Number("7"), "7", 'é "!')
 NUMBERS = (
     *("0", "1", "1", "2", "3", "5", "-1", "-2", "1.0", "0.1", "0.1", "2.50", "1e1", "1E-2", "-0.5"),
     *("123456789012345678901234567890", "0.000000000000000000000000000001", "999999999999999999999999999999999999"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.generators.definitions import FEATURES, definitions
+from tests.generators.definitions import FEATURES, definitions, limits
 from tests.generators.events import message
 from tests.generators.instants import base
 from tests.oracle.homes import home
@@ -56,6 +56,8 @@ def make_log(rnd: Random, features: Collection[str] = FEATURES, most: int = 60) 
     """A topic of 1 to 3 partitions with up to `most` records, most of them near the clock."""
     span = rnd.choice((90, 3_600, 86_400, 9 * 86_400, 40 * 86_400))
     made = definitions(rnd, span, features)
+    if rnd.randrange(2) and (found := limits(rnd, made)):
+        made["limits"] = found
     log = Log(made, [[] for _ in range(rnd.choice((1, 2, 3)))])
     names = [metric["event_name"] for metric in made["metrics"].values()]
     wall, ids = base(rnd, made.get("timezone", "UTC")), rnd.choice((10, 60, 1_000))

@@ -106,8 +106,12 @@ class LogIndex:
         """read, skipped, rerouted, duplicate, replaced, counted, partial, late, and each reason of a refusal."""
         self.verdicts: dict[int, str] = {}
         """What became of each record, by offset."""
+        self.partials: dict[int, list[str]] = {}
+        """The metrics that could not use the value of a counted event, by offset."""
         self.changes: dict[tuple[str, str, str], list[Change]] = {}
         """By (customer, metric, kind), in the order of the log."""
+        self.settled: dict[tuple[str, str], int] = {}
+        """(customer, reservation) of every event that was read, whatever became of it, and the clock then."""
         self.ids: dict[tuple[str, tuple[str, ...]], Remembered] = {}
         self._series: dict[Row, Series] = {}
         for record in records:
@@ -136,6 +140,8 @@ class LogIndex:
         event.customer = headers["tally-canonical"].decode() if app else self.rules.canonical(event.customer)
         if app is None and home(event.customer, self.settings.partitions) != self.partition:
             return "rerouted"
+        if event.reservation is not None:
+            self.settled[event.customer, event.reservation] = self.clock
         return self._accept(event, record_ms * 1_000)
 
     def _accept(self, event: Event, record_us: int) -> str:
@@ -170,6 +176,7 @@ class LogIndex:
             reading = read(metric, event)
         except BadValueError:
             self.counts["partial"] += 1
+            self.partials.setdefault(event.order, []).append(key)
             return
         if reading is None:
             return
@@ -216,6 +223,28 @@ class LogIndex:
             series.values[place] = self._evaluate(series, place)
         return series.values[place]
 
+    def state(self, customer: str, metric: str, kind: str, position: int, group: bytes = OVERALL) -> str | None:
+        """A gauge's state after its newest event below a position, unrounded; None before any event."""
+        members = self._members(
+            one
+            for one in self.changes.get((customer, metric, kind), [])
+            if one.offset < position and group in {OVERALL, one.reading.group}
+        )
+        if not members:
+            return None
+        return decimal_text(timeline(self.rules.metrics[metric], members).changes[-1][1].value)
+
+    @staticmethod
+    def _members(changes: Iterable[Change]) -> list[Reading]:
+        """The readings that are there after some changes, in order of their instants."""
+        members: list[Reading] = []
+        for change in changes:
+            if change.sign > 0:
+                members.append(change.reading)
+            else:
+                members.remove(change.reading)
+        return sorted(members, key=lambda one: one.when)
+
     def _series_of(self, row: Row) -> Series:
         """The changes of a row, kept after it was first asked for."""
         known = self._series.get(row)
@@ -241,13 +270,7 @@ class LogIndex:
     def _evaluate(self, series: Series, place: int) -> tuple[str, int] | None:
         """The row after the first so many of its changes, evaluated from nothing."""
         row, metric = series.row, self.rules.metrics[series.row.metric]
-        members: list[Reading] = []
-        for change in series.changes[:place]:
-            if change.sign > 0:
-                members.append(change.reading)
-            else:
-                members.remove(change.reading)
-        members.sort(key=lambda one: one.when)
+        members = self._members(series.changes[:place])
         within, end = inside(members, row.window), row.window[1]
         line = timeline(metric, members) if members and metric["type"] == "gauge" else None
         carried = line is not None and (end is None or members[0].us < end * SECOND)

@@ -7,6 +7,8 @@ commit equal the recount of the log up to the position that it says.
 import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -18,12 +20,16 @@ from stream.core.partition import Partition
 from stream.core.plan import Plan
 from tests.generators.definitions import FEATURES
 from tests.generators.logs import Log, make_log
+from tests.oracle.alarms import Alarm, alarms, scaled
+from tests.oracle.gauging import initial
 from tests.oracle.log import LogIndex, Settings
 from tests.oracle.readings import OVERALL
 from tests.oracle.rules import Rules
 from tests.oracle.times import KINDS, SECOND
-from tests.oracle.values import compact
+from tests.oracle.values import Number, compact, decimal_text
 
+SETTLED_FOR = 2 * 3_600_000_000
+"""Microseconds of the clock for which a settled reservation is remembered."""
 REFUSALS = ("malformed", "missing_field", "bad_timestamp", "too_old", "in_future", "too_large")
 
 
@@ -46,7 +52,9 @@ class World:
         self.shown: list[dict[str, tuple[int, dict[str, str]]]] = [{} for _ in range(count)]
         self.history: list[list[tuple[str, int, dict[str, str]]]] = [[] for _ in range(count)]
         self.published: list[int | None] = [None] * count
-        self.rejected: Counter[tuple[int, int]] = Counter()
+        self.entries: Counter[tuple[int, int, str, str]] = Counter()
+        self.alerts: list[dict[str, Any]] = []
+        self.settled: set[tuple[str, str]] = set()
         self.crashes = 0
         self.partitions = [self.taken_over(number) for number in range(count)]
 
@@ -119,6 +127,7 @@ class World:
             self.crash(number)
             return
         for publication in commit.publications:
+            self.settled |= {(publication.customer, hold) for hold in publication.settles}
             known = {} if publication.whole else dict(self.shown[number].get(publication.customer, (0, {}))[1])
             for name, text in publication.fields.items():
                 if text is None:
@@ -136,14 +145,19 @@ class World:
             assert out.partition is not None
             assert out.timestamp_ms is not None
             self.log.append(out.partition, out.timestamp_ms, out.key, out.value, list(out.headers))
+        elif out.to == "alerts":
+            assert out.value is not None
+            self.alerts.append(json.loads(out.value, parse_float=Number, parse_int=Number))
         else:
-            headers = dict(out.headers)
-            self.rejected[int(headers["tally-partition"]), int(headers["tally-offset"])] += 1
+            headers = {name: text.decode() for name, text in out.headers}
+            place = int(headers["tally-partition"]), int(headers["tally-offset"])
+            metrics = ",".join(sorted(headers.get("tally-metrics", "").split(",")))
+            self.entries[*place, headers["tally-reason"], metrics] += 1
 
 
-def windows_of(text: str) -> list[tuple[str, int | None, int | None, str, int]]:
-    """The windows in one field of Redis: kind, start, end, value, events."""
-    return [(kind, *window[:4]) for kind, several in json.loads(text)["w"].items() for window in several]
+def windows_of(text: str) -> list[tuple[str, int | None, int | None, str, int, str]]:
+    """The windows in one field of Redis: kind, start, end, value, events, scaled."""
+    return [(kind, *window) for kind, several in json.loads(text)["w"].items() for window in several]
 
 
 def split(field: str) -> tuple[str, bytes]:
@@ -157,9 +171,19 @@ def check_shown(index: LogIndex, world: World, number: int) -> None:
     for customer, position, fields in world.history[number]:
         for name, text in fields.items():
             metric, group = split(name)
-            for kind, start, end, value, events in windows_of(text):
+            for kind, start, end, value, events, amount in windows_of(text):
                 expected = index.total(customer, metric, kind, start, position, group) or ("", 0)
                 assert (value, events) == expected, (customer, name, kind, start, end, position)
+                assert amount == scaled(index.rules.definitions, metric, value), (name, kind, start)
+            kinds = index.rules.windows(index.rules.metrics[metric])
+            if "s" in json.loads(text):
+                state = index.state(customer, metric, kinds[0], position, group)
+                assert json.loads(text)["s"] == (state or initial_text(index, metric)), name
+
+
+def initial_text(index: LogIndex, metric: str) -> str:
+    """The state of a gauge whose events all came too late."""
+    return decimal_text(initial(index.rules.metrics[metric]))
 
 
 def check_whole(index: LogIndex, world: World, number: int, rules: Rules) -> None:
@@ -172,7 +196,7 @@ def check_whole(index: LogIndex, world: World, number: int, rules: Rules) -> Non
             continue
         name = row.metric + (row.group.decode() if row.group != OVERALL else "")
         text = world.shown[number][row.customer][1][name]
-        assert (row.kind, *row.window, *total) in windows_of(text), row
+        assert (row.kind, *row.window, *total) in [window[:5] for window in windows_of(text)], row
     assert {kind for metric in rules.metrics.values() for kind in rules.windows(metric)} <= set(KINDS)
 
 
@@ -196,6 +220,30 @@ def check_usage(index: LogIndex, world: World, number: int) -> None:
         assert found == ([] if total is None else [total]), row
 
 
+def check_side(index: LogIndex, log: Log, number: int) -> Counter[tuple[int, int, str, str]]:
+    """The entries that a partition's records must have made on the rejected topic, each once."""
+    wanted: Counter[tuple[int, int, str, str]] = Counter()
+    for record in log.partitions[number]:
+        place = number, record.offset
+        if origin := dict(record.headers).get("tally-origin"):
+            _, partition, offset = origin.decode().rsplit("/", 2)
+            place = int(partition), int(offset)
+        if (verdict := index.verdicts[record.offset]) in REFUSALS:
+            wanted[*place, verdict, ""] += 1
+        elif metrics := index.partials.get(record.offset):
+            wanted[*place, "bad_value", ",".join(sorted(metrics))] += 1
+    return wanted
+
+
+def told(alert: dict[str, Any]) -> Alarm:
+    """An alert as the judge writes it."""
+    start = alert["start"]
+    second = None if start is None else int(datetime.fromisoformat(start).timestamp())
+    share, limit = Fraction(alert["threshold"]), Fraction(alert["limit"])
+    group = compact(alert["group"])
+    return Alarm(alert["customer"], alert["metric"], group, alert["window"], second, share, limit, alert["used"])
+
+
 def check(seed: int, features: Any) -> World:
     """Run one world and judge it."""
     rnd = Random(seed)
@@ -203,6 +251,10 @@ def check(seed: int, features: Any) -> World:
     world = World(log, rnd)
     world.run()
     rules = Rules(log.definitions)
+    wanted: list[Alarm] = []
+    entries: Counter[tuple[int, int, str, str]] = Counter()
+    settled: set[tuple[str, str]] = set()
+    lately: set[tuple[str, str]] = set()
     for number, records in enumerate(log.partitions):
         index = LogIndex(log.definitions, records, number, Settings(partitions=len(log.partitions)))
         counts, seen = world.partitions[number].header.counts, index.counts
@@ -212,6 +264,14 @@ def check(seed: int, features: Any) -> World:
         check_shown(index, world, number)
         check_whole(index, world, number, rules)
         check_usage(index, world, number)
+        entries += check_side(index, log, number)
+        settled |= index.settled.keys()
+        lately |= {hold for hold, clock in index.settled.items() if clock > index.clock - SETTLED_FOR}
+        wanted += alarms(index)
+    assert world.entries == entries
+    assert lately <= world.settled <= settled
+    assert len({alert["id"] for alert in world.alerts}) == len(world.alerts)
+    assert sorted(map(told, world.alerts), key=repr) == sorted(wanted, key=repr)
     return world
 
 
