@@ -240,6 +240,7 @@ class Timeline:
     def load(self, plain: list[Any] | None, steps: list[Step]) -> None:
         """Go on from what `plain` gave (None: nothing), with the live steps, sorted."""
         self.steps = steps
+        self._stale = True  # steps may be removed before they are gone through again, and their records stand
         if plain is None:
             return
         cursor, total, first, tracks = plain
