@@ -116,6 +116,32 @@ class Lines(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+class Once:
+    """Passes a foreign library's line once in `seconds`, and says at the next how many were held back.
+
+    While a broker is away, aiokafka says so for each of its connections many times a second.
+    """
+
+    def __init__(self, seconds: float = 10.0, most: int = 200) -> None:
+        self._seconds, self._most = seconds, most
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written: the same sentence of the same logger was not lately."""
+        key = (record.name, str(record.msg))
+        at, held = self._said.get(key, (-self._seconds, 0))
+        if record.created - at < self._seconds:
+            self._said[key] = (at, held + 1)
+            return False
+        if len(self._said) >= self._most:
+            self._said.clear()
+        self._said[key] = (record.created, 0)
+        if held:
+            record.msg = f"{record.getMessage()} (and {held} more like it)"
+            record.args = ()
+        return True
+
+
 def setup(level: str = "info", *, as_json: bool | None = None, stream: TextIO | None = None) -> None:
     """Send all logs to `stream` (stderr), replacing the handlers that stand; JSON unless a terminal reads them.
 
@@ -131,3 +157,5 @@ def setup(level: str = "info", *, as_json: bool | None = None, stream: TextIO | 
     root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(number if number == logging.DEBUG else logging.WARNING)
+    once = Once()
+    handler.addFilter(lambda record: not record.name.startswith(QUIET) or number == logging.DEBUG or once(record))

@@ -71,3 +71,19 @@ def test_libraries_are_quiet_unless_somebody_debugs() -> None:
     logging.getLogger("aiokafka.consumer").info("chatter")
     logging.getLogger("aiokafka.consumer").warning("trouble")
     assert [json.loads(line)["message"] for line in out.getvalue().splitlines()] == ["trouble"]
+
+
+def test_a_library_that_repeats_itself_is_heard_once_and_counted() -> None:
+    """A thousand times the same line from aiokafka is one line; ten seconds later the next one says how many there were."""
+    once = logs.Once(seconds=10.0)
+
+    def record(at: float) -> logging.LogRecord:
+        made = logging.LogRecord("aiokafka", logging.ERROR, "client.py", 1, "Unable connect to node %s", (1,), None)
+        made.created = at
+        return made
+
+    assert once(record(100.0))
+    assert [once(record(100.0 + i / 1000)) for i in range(1000)] == [False] * 1000
+    later = record(110.5)
+    assert once(later)
+    assert later.getMessage() == "Unable connect to node 1 (and 1000 more like it)"
