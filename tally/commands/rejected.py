@@ -134,7 +134,7 @@ tally rejected replay --from mended.jsonl""",
 @click.option("--all", "everything", is_flag=True, help="All entries, where no other option chooses.")
 @click.option("--map", "program", metavar="COMMAND", help="Run this for each entry: the event on its standard input, "
               "the mended one on its standard output; nothing skips the entry.")  # fmt: skip
-@click.option("--from", "file", type=click.File("rb"), help='Take mended events from lines of {"entry": ..., "value": ...}, '
+@click.option("--from", "file", type=click.File("rb", lazy=True), help='Take mended events from lines of {"entry": ..., "value": ...}, '
               "as --lines prints them (- for standard input).")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Send nothing, only say what would be sent.")
 @json_option

@@ -50,7 +50,7 @@ tally send events.jsonl
 echo '{"id":"ev_1","event_name":"api_request","customer_id":"acme","timestamp":1772712000}' | tally send
 tally send --event-time history.jsonl""",
 )
-@click.argument("file", type=click.File("rb"), default="-")
+@click.argument("file", type=click.File("rb", lazy=True), default="-")
 @click.option("--event-time", is_flag=True, help="Give each record its event's time as Kafka timestamp, for history that "
               "is older than TALLY_MAX_AGE. Send it in order; the topic must not be set to LogAppendTime.")  # fmt: skip
 @click.option("--anyway", is_flag=True, help="Send also what will be rejected.")

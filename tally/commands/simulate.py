@@ -25,7 +25,7 @@ tally simulate --metrics metrics.yaml --events events.jsonl --at 2026-03-05T12:0
 )
 @click.option("--metrics", "path", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="The definitions, YAML or JSON.")  # fmt: skip
-@click.option("--events", "file", required=True, type=click.File("rb"),
+@click.option("--events", "file", required=True, type=click.File("rb", lazy=True),
               help="One event a line, of any dialect (- for standard input).")  # fmt: skip
 @click.option("--at", "at_us", type=Instant(), help="Show windows up to those that hold this time, instead of the latest "
               "event accepted. No event is left out for it.")  # fmt: skip

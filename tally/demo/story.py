@@ -130,15 +130,18 @@ class _Play:
         """Send at a steady rate; each event's acknowledgement is awaited before the end."""
         traffic, again, rnd = Traffic(), duplicates(self._seconds, RATE), random.Random(11)
         waiting: list[asyncio.Future[Any]] = []
+        accepted: list[tuple[str, bytes]] = []
         number = 0
         while (elapsed := time.time() - began) < self._seconds:
             while number < elapsed * RATE:
                 number += 1
                 customer, line = traffic.event(time.time())
+                if not traffic.too_old:
+                    accepted.append((customer, line))
                 waiting.append(await self._put(producer, customer, line))
                 if next(again):
-                    earlier = rnd.choice(self._lines)
-                    waiting.append(await self._put(producer, json.loads(earlier)["customer_id"], earlier))
+                    twice, earlier = rnd.choice(accepted)
+                    waiting.append(await self._put(producer, twice, earlier))
             await asyncio.sleep(0.005)
         await asyncio.gather(*waiting)
 

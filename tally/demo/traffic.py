@@ -46,13 +46,15 @@ class Traffic:
         self._random = random.Random(seed)
         self._weights = [1 / (rank + 1) for rank in range(len(CUSTOMERS))]
         self._made = 0
+        self.too_old = False
 
     def event(self, now: float) -> tuple[str, bytes]:
-        """The customer and the JSON of one event that happens now, or happened earlier."""
+        """The customer and the JSON of one event that happens now, or happened earlier; `too_old` tells of the last one."""
         self._made += 1
         rnd = self._random
         at = now
-        if self._made % OLD_EVERY == 0:
+        self.too_old = self._made % OLD_EVERY == 0
+        if self.too_old:
             at = now - rnd.uniform(8 * 86400, 30 * 86400)
         elif self._made % LATE_EVERY == 0:
             at = now - rnd.uniform(60, 3 * 86400)
@@ -73,7 +75,7 @@ class Traffic:
 
 def duplicates(seconds: float, rate: float) -> Iterator[bool]:
     """For each event whether an earlier one is sent again after it: `DUPLICATES` of them, evenly spread."""
-    every = max(1, int(seconds * rate) // DUPLICATES)
+    every = max(1, int(seconds * rate * 0.9) // DUPLICATES)  # the last one well before the end
     left, number = DUPLICATES, 0
     while True:
         number += 1
