@@ -6,7 +6,8 @@ fast path does not take, the complete path judges. Neither raises, whatever the 
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
@@ -17,6 +18,12 @@ from stream.core.numbers import exact
 
 Path = tuple[str, ...]
 """A property's name, or the names from the outermost object inwards that a dotted one reads."""
+
+
+RUN = 128
+"""Records that take the narrow path together, or not: one that cannot sends so many the second fastest way."""
+_headers = attrgetter("headers")
+_FAULTS = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, TypeError, AttributeError)
 
 
 class Record(Protocol):
@@ -105,24 +112,54 @@ class Decoder:
     def __init__(self, paths: Iterable[Path]) -> None:
         """`layout` then says where each property is."""
         self.layout = Properties(paths)
+        self._one = self._native(str | int, Any, Any, Any)
+        # The narrow form takes what needs no further look once `_narrow_block` has seen the bytes; a message of at
+        # most 256 bytes has no id that is longer, and without a backslash or DEL none with a control character.
+        text = Annotated[str, msgspec.Meta(min_length=1)]
+        self._narrow = self._native(text, str | int, text | None, Literal["no value is this one"])
+
+    def _native(self, name: Any, stamp: Any, hold: Any, version: Any) -> Callable[[Any], Any]:
+        """Decodes our own dialect into an `Event` with a `specversion`, its fields of these types."""
         fields: list[Any] = [
-            ("id", str | int),
+            ("id", name),
             ("event_name", str),
-            ("customer_id", str | int),
-            ("timestamp", Any),
+            ("customer_id", name),
+            ("timestamp", stamp),
             ("properties", self.layout.type, msgspec.field(default_factory=self.layout.type)),
-            ("reservation", Any, None),
-            ("specversion", Any, msgspec.UNSET),
+            ("reservation", hold, None),
+            ("specversion", version | msgspec.UnsetType, msgspec.UNSET),
         ]
         native: Any = msgspec.defstruct("NativeEvent", fields, bases=(Event,), gc=False)
-        self._decode: Callable[[Any], Any] = msgspec.json.Decoder(native, float_hook=exact).decode
+        return msgspec.json.Decoder(native, float_hook=exact).decode
 
     def block(self, records: Sequence[Record]) -> list[Event | Refusal]:
         """An event or a refusal for each record, in their order."""
-        decode, complete, unset = self._decode, self.record, msgspec.UNSET
-        out: list[Event | Refusal] = []
         if not self.layout.fast:
-            return [complete(record) for record in records]
+            return [self.record(record) for record in records]
+        out: list[Event | Refusal] = []
+        for start in range(0, len(records), RUN):
+            run = records[start : start + RUN]
+            out += self._narrow_block(run) or self._block(run)
+        return out
+
+    def _narrow_block(self, records: Sequence[Record]) -> list[Event] | None:
+        """The events of records that are all short, ASCII and in our own dialect; None where one is not."""
+        decode = self._narrow
+        values: list[Any] = [record.value for record in records]
+        try:
+            if max(map(len, values)) > 2 * DEEPEST or any(map(_headers, records)):
+                return None
+            together = b"".join(values)
+            if not together.isascii() or b"\\" in together or b"\x7f" in together:
+                return None
+            return [decode(value) for value in values]
+        except _FAULTS:
+            return None
+
+    def _block(self, records: Sequence[Record]) -> list[Event | Refusal]:
+        """Record by record: our own dialect by one call of msgspec, the rest by the complete path."""
+        decode, complete, unset = self._one, self.record, msgspec.UNSET
+        out: list[Event | Refusal] = []
         add = out.append
         for record in records:
             value = record.value
@@ -149,7 +186,7 @@ class Decoder:
                 if event.reservation is not None:
                     event.reservation = reservation(event.reservation)
                 add(event)
-            except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, TypeError, AttributeError):
+            except _FAULTS:
                 add(complete(record))
         return out
 
