@@ -18,7 +18,7 @@ from tests.oracle.homes import home
 from tests.oracle.reading import Event, RefusedError, read_message
 from tests.oracle.readings import OVERALL, BadValueError, Reading, read
 from tests.oracle.recount import KEPT, KEPT_LONGER, late_kinds, value_of
-from tests.oracle.rules import Rules, lateness
+from tests.oracle.rules import Rules
 from tests.oracle.times import SECOND, UNIT_US, Window
 from tests.oracle.values import decimal_text, leaving, rounded
 
@@ -188,13 +188,15 @@ class LogIndex:
                 self.changes.setdefault((event.customer, key, kind), []).append(Change(event.order, 1, reading))
 
     def _remove(self, known: Remembered, offset: int) -> None:
-        """Take a replaced event out of every window that is still kept."""
+        """Take a replaced event out of every window that is still kept.
+
+        A gauge or a sliding rate is as if the event had not been: what no longer takes late events
+        is still kept. (Of their windows that are not, nobody can read whether they changed.)
+        """
         for key, kind, reading in known.counts:
             metric = self.rules.metrics[key]
-            late = kind in late_kinds(self.rules, metric, known.event, self.clock, self.settings.kept)
-            if metric["type"] == "gauge" and lateness(metric) is None:
-                late = self.clock - reading.us > self.settings.max_age
-            if not late:
+            whole = metric["type"] == "gauge" or metric.get("sliding")
+            if whole or kind not in late_kinds(self.rules, metric, known.event, self.clock, self.settings.kept):
                 self.changes[known.event.customer, key, kind].append(Change(offset, -1, reading))
 
     def rows(self) -> Iterator[Row]:
