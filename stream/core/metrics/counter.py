@@ -6,16 +6,15 @@ same faster, and is checked against this.
 
 from collections.abc import Mapping
 from fractions import Fraction
-from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import Metric as Definition
-from schemas.definitions import Rounding
 from stream.core.metrics.base import CalendarLike, Metric, Number, State, Terms, Value
-from stream.core.metrics.replacing import Merged, ReplacingState, bucket_kind
 from stream.core.metrics.reading import Reader, numeric, one
-from stream.core.metrics.unique import UniqueMetric, approximation_faults
-from stream.core.metrics.windowed import Fold, Span, WindowedState, kinds_of
+from stream.core.metrics.replacing import state_of
+from stream.core.metrics.shapes import shape_of
+from stream.core.metrics.unique import UniqueMetric
+from stream.core.metrics.windowed import Fold, Span, kinds_of
 from stream.core.metrics.wire import packed, unpacked
 
 Latest = tuple[int, int, Number]
@@ -209,25 +208,6 @@ def fold(how: Fold, values: list[Any]) -> Value:
     return how.value(acc, len(values))
 
 
-def state_of(
-    how: Fold,
-    span: Span,
-    rounding: Rounding | None,
-    terms: Terms,
-    calendar: CalendarLike,
-    chunks: Mapping[bytes, bytes] | None,
-    *,
-    most: int | None = None,
-) -> State:
-    """A state whose windows stand each for themselves, from which events can be removed if `terms` say so."""
-    if not terms.upsert:
-        return WindowedState(how, span, rounding, calendar, chunks)
-    kind = bucket_kind(span.kinds)
-    return ReplacingState(
-        how, Merged(how), itemgetter(kind + 1), kind, terms, span, rounding, calendar, chunks, most=most
-    )
-
-
 class CounterMetric:
     """A counter's definition at work, `unique` excepted."""
 
@@ -237,7 +217,7 @@ class CounterMetric:
         self.key = definition.key
         self.windows = kinds_of(definition)
         aggregation = definition.aggregation or "count"
-        self.shape = f"counter:{aggregation}:{','.join(map(str, self.windows))}:{int(terms.upsert)}"
+        self.shape = shape_of(definition, terms)
         self.folding = FOLDS[aggregation]
         self.read: Reader = one
         if aggregation != "count":
@@ -262,9 +242,9 @@ class Counter:
 
     name = "counter"
 
-    def faults(self, definition: Definition) -> list[tuple[str, str]]:
-        """What is wrong with `approximate_above`, the one field that the schema leaves to it."""
-        return approximation_faults(definition)
+    def faults(self, definition: Definition) -> list[tuple[str, str]]:  # noqa: ARG002 - the schema has checked them
+        """A counter has no fields of its own beyond the schema's."""
+        return []
 
     def build(self, definition: Definition, terms: Terms) -> Metric:
         """The metric of a definition without faults."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from schemas.definitions import Metric as Definition
 from stream.core.metrics.base import (
-    BILLING_PERIOD,
     BadValue,
     CalendarLike,
     Metric,
@@ -22,6 +21,7 @@ from stream.core.metrics.gauge_state import GaugeState
 from stream.core.metrics.lanes import Joining, Lanes, Setting, Union
 from stream.core.metrics.measures import Greatest, Last, Least, Measure, Weighted
 from stream.core.metrics.reading import Reader, member, member_of, numeric
+from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.windowed import kinds_of
 
 MEASURES: dict[str, Callable[[], Measure]] = {
@@ -50,22 +50,7 @@ class GaugeMetric:
         self.late_us = definition.lateness_us
         live = terms.max_age_us if self.late_us is None else min(self.late_us, terms.max_age_us)
         self.live_us = max(live, terms.replace_us) if terms.upsert else live
-        self.shape = ":".join(
-            map(
-                str,
-                (
-                    "gauge",
-                    self.aggregation,
-                    definition.event_type,
-                    self.initial,
-                    self.granularity,
-                    self.proration,
-                    ",".join(map(str, self.windows)),
-                    int(terms.upsert),
-                    int(self.keyed),
-                ),
-            )
-        )
+        self.shape = shape_of(definition, terms)
         assert definition.property is not None
         read = terms.reader(definition.property)
         self.read: Reader = numeric(read)

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from stream.core.metrics.base import (
-    BILLING_PERIOD,
     DAY,
     DAY_US,
     MONTH,
     QUARTER,
     SECOND_US,
     TOTAL,
-    WEEK,
     YEAR,
     CalendarLike,
     Shown,

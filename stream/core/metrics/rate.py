@@ -24,6 +24,7 @@ from stream.core.metrics.buckets import STALE, BucketState
 from stream.core.metrics.counter import FOLDS
 from stream.core.metrics.reading import Reader, numeric, one
 from stream.core.metrics.replacing import ReplacingState
+from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.sliding import SlidingMetric
 from stream.core.metrics.windowed import Cell, Fold, Span, kinds_of
 from stream.core.metrics.wire import packed, unpacked
@@ -107,8 +108,7 @@ class TumblingMetric:
         self.key = definition.key
         self.windows = kinds_of(definition)
         self.granularity = KINDS.index(definition.granularity)
-        kinds = ",".join(map(str, self.windows))
-        self.shape = f"rate:{aggregation}:{definition.granularity}:{kinds}:{int(terms.upsert)}"
+        self.shape = shape_of(definition, terms)
         self.read: Reader = one
         if aggregation != "count":
             assert definition.property is not None

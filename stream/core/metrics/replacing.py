@@ -7,13 +7,14 @@ memory and 30 saved, during twice `max_age` and a little more (`Terms.replace_us
 """
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import Rounding
-from stream.core.metrics.base import DAY, BadValue, CalendarLike, Terms, Value, Windows, kept
+from stream.core.metrics.base import DAY, BadValue, CalendarLike, State, Terms, Value, Windows, kept
 from stream.core.metrics.buckets import STALE, BucketState, Combine
 from stream.core.metrics.packs import Chunks, key_of
-from stream.core.metrics.windowed import Cell, Fold, Span
+from stream.core.metrics.windowed import Cell, Fold, Span, WindowedState
 from stream.core.metrics.wire import decode, encode, plain_of, value_of
 
 _SHIFT = 6  # 64 events to a chunk, in the order of their arrival
@@ -227,3 +228,22 @@ class ReplacingState(BucketState):
         if not self._newest:
             for start in list(self._items):
                 self._forget_items(start)
+
+
+def state_of(
+    how: Fold,
+    span: Span,
+    rounding: Rounding | None,
+    terms: Terms,
+    calendar: CalendarLike,
+    chunks: Mapping[bytes, bytes] | None,
+    *,
+    most: int | None = None,
+) -> State:
+    """A state whose windows stand each for themselves, from which events can be removed if `terms` say so."""
+    if not terms.upsert:
+        return WindowedState(how, span, rounding, calendar, chunks)
+    kind = bucket_kind(span.kinds)
+    return ReplacingState(
+        how, Merged(how), itemgetter(kind + 1), kind, terms, span, rounding, calendar, chunks, most=most
+    )

@@ -19,6 +19,7 @@ from stream.core.metrics.base import SECOND_US, CalendarLike, Number, Shown, Sta
 from stream.core.metrics.buckets import STALE, Pair
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.reading import Reader, numeric, one
+from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.trail import VALUES, Pair as Worth, Trail
 from stream.core.metrics.windowed import NEVER, Cell, Span, WindowedState, kinds_of
 from stream.core.metrics.wire import decode, encode, packed, unpacked
@@ -41,8 +42,7 @@ class SlidingMetric:
         self.key = definition.key
         self.windows = kinds_of(definition)
         self.unit = UNITS[definition.granularity]
-        kinds = ",".join(map(str, self.windows))
-        self.shape = f"sliding:{self.aggregation}:{self.unit}:{kinds}:{int(terms.upsert)}"
+        self.shape = shape_of(definition, terms)
         self.read: Reader = one
         if self.aggregation != "count":
             assert definition.property is not None

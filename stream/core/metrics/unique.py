@@ -9,7 +9,6 @@ A member costs about 110 bytes of memory in each window kind that is open, and u
 """
 
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import Metric as Definition, Rounding
@@ -17,7 +16,8 @@ from stream.core.metrics.base import BadValue, CalendarLike, Shown, State, Terms
 from stream.core.metrics.members import Members
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.reading import member
-from stream.core.metrics.replacing import Merged, ReplacingState, bucket_kind
+from stream.core.metrics.replacing import state_of
+from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.sketch import ERROR, Sketch
 from stream.core.metrics.windowed import Cell, Span, WindowedState, kinds_of
 
@@ -196,40 +196,20 @@ class UniqueState(WindowedState):
             self._members[name].load(parts.get(name, []), sketches.get(name))
 
 
-def approximation_of(definition: Definition) -> int | None:
-    """The definition's `approximate_above`: None refuses what an exact count has no room for."""
-    above: int | None = getattr(definition, "approximate_above", None)
-    return above
-
-
-def approximation_faults(definition: Definition) -> list[tuple[str, str]]:
-    """What is wrong with `approximate_above`."""
-    above = approximation_of(definition)
-    if above is None:
-        return []
-    if definition.aggregation != "unique":
-        return [
-            ("approximate_above", "approximate_above goes with aggregation: unique of a counter only; leave it out")
-        ]
-    if not 1 <= above <= EXACT_MEMBERS:
-        return [("approximate_above", f"approximate_above is a whole number from 1 to {EXACT_MEMBERS}, not {above}")]
-    return []
-
-
 class UniqueMetric:
     """The definition of a counter of distinct values at work."""
 
     keyed = False
 
     def __init__(self, definition: Definition, terms: Terms) -> None:
-        approximate_above = approximation_of(definition)
+        above = definition.approximate_above
         assert definition.property is not None
         self.key = definition.key
         self.windows = kinds_of(definition)
-        self.shape = f"counter:unique:{','.join(map(str, self.windows))}:{approximate_above}:{int(terms.upsert)}"
+        self.shape = shape_of(definition, terms)
         self.read = member(terms.reader(definition.property))
-        self.folding = Unique(EXACT_MEMBERS if approximate_above is None else approximate_above)
-        self._room = EXACT_MEMBERS if approximate_above is None else None
+        self.folding = Unique(EXACT_MEMBERS if above is None else above)
+        self._room = EXACT_MEMBERS if above is None else None
         self._rounding, self._terms = definition.rounding, terms
         self._span = Span(self.windows, terms, definition.lateness_us)
 
@@ -243,16 +223,4 @@ class UniqueMetric:
         """See `Metric.state`."""
         if not self._terms.upsert:
             return UniqueState(self.folding, self._span, self._rounding, calendar, chunks, room=self._room)
-        kind, fold = bucket_kind(self.windows), self.folding
-        return ReplacingState(
-            fold,
-            Merged(fold),
-            itemgetter(kind + 1),
-            kind,
-            self._terms,
-            self._span,
-            self._rounding,
-            calendar,
-            chunks,
-            most=self._room,
-        )
+        return state_of(self.folding, self._span, self._rounding, self._terms, calendar, chunks, most=self._room)
