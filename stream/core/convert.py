@@ -1,7 +1,9 @@
 """Rows written under other definitions, or in another calendar, read into the present ones.
 
 A metric whose key and fingerprint are the same carries on, in every kind of window that it had and has; what is new
-or changed starts at zero. A window that the present calendar does not have (the customer's time zone or billing anchor
+or changed starts at zero. (A kind of window that an unchanged metric gains starts with the events of the newest finest
+window, which lies in it. A row that was not touched while a definition was another one carries on where the first one
+returns: no event was counted in between.) A window that the present calendar does not have (the customer's time zone or billing anchor
 changed) is closed as it is, with its own end, and can still be read; the present calendar's window starts at zero.
 """
 
