@@ -20,7 +20,7 @@ class PlugIns(Mapping[str, PlugIn]):
     def __getitem__(self, name: str) -> PlugIn:
         if name not in self._names:
             raise KeyError(name)
-        from stream.core.plan import metric_type  # the fold and numpy come with it
+        from stream.core.metrics.registry import metric_type  # the fold and numpy come with it
 
         return metric_type(name)
 

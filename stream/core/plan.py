@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, Inexact
 from fractions import Fraction
-from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 import msgspec
@@ -19,7 +17,8 @@ from stream.core.filters import metric_paths, path_of
 from stream.core.general import Built
 from stream.core.groups import group_key
 from stream.core.layout import SLOTS, Column, Layout, Place
-from stream.core.metrics.base import HOUR_US, MetricType, Terms
+from stream.core.metrics.base import HOUR_US, Terms
+from stream.core.metrics.registry import metric_type
 from stream.core.metrics.rounding import rounded, rounded_decimal
 from stream.core.shape import Shape
 from stream.core.text import text
@@ -121,15 +120,6 @@ class Plan:
             upsert=upsert,
             simulate=rules.simulate,
         )
-
-
-@cache
-def metric_type(name: str) -> MetricType:
-    """The type of metric that a distribution offers under a name; `schemas.load` has checked that there is one."""
-    for found in entry_points(group="tallystream.metrics", name=name):
-        made: MetricType = found.load()()
-        return made
-    raise LookupError(f"no distribution offers a metric type named {name!r}")
 
 
 def _paths(metric: Metric) -> Iterable[Path]:
