@@ -42,11 +42,12 @@ class Marks:
         while self._settles and self._settles[0][1] < clock_us - SETTLES_FOR_US:
             self._settles.popleft()
 
-    def since(self, version: int | None) -> set[str] | None:
+    def since(self, version: int | None) -> list[str] | None:
         """Who changed after a version; None where it is not known, so anyone may have."""
         if version is None or version < self._since:
             return None
-        return {customer for at, customers in self._ring if at > version for customer in customers}
+        changed = (customer for at, customers in self._ring if at > version for customer in customers)
+        return list(dict.fromkeys(changed))
 
     def mark(self, customers: Iterable[str], version: int | None) -> None:
         """Mark customers, with what was settled after a version (None: as far back as is remembered)."""

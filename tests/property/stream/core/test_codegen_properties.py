@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from schemas.definitions import KINDS, All, AnyOf, Comparison, Filter, Metric, Not, Rounding
 from stream.core.calendar import calendar_for
+from stream.core.decode import Event
 from stream.core.folding import EXACT
 from stream.core.metrics.counter import Counter
 from stream.core.plan import Plan, Rules
@@ -80,6 +81,7 @@ def compare(chance: Random) -> None:
         record = event(number, at, stamp=now, p=p)
         world.fold(record)
         (read,) = plan.decoder.block([record])
+        assert isinstance(read, Event)
         w = calendar.windows(int(at * 1_000_000))
         moments.append(w)
         for key, metric in built.items():

@@ -58,7 +58,7 @@ def expected(seen: list[Seen], now: dict[str, Metric], at: int) -> dict[tuple[st
                 since -= 1
             groups: dict[str, list[Seen]] = defaultdict(list)
             for one in seen[since:]:
-                wanted = metric.filters[0].value if metric.filters else None
+                wanted = next((rule.value for rule in metric.filters if isinstance(rule, Comparison)), None)
                 if start_of(kind, one.at) != start_of(kind, at) or (wanted is not None and one.p["r"] != wanted):
                     continue
                 if metric.aggregation != "count" and "v" not in one.p:
