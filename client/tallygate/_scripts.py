@@ -1,12 +1,12 @@
 """The Lua scripts, ready to be called by their hash."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import ConnectionError, NoScriptError  # noqa: A004 - redis-py's own
 
 Text = str | bytes | int
 
@@ -29,9 +29,21 @@ class Script:
     async def call_async(self, redis: Any, keys: Sequence[str], args: Sequence[Text]) -> Any:
         """Run it as `call` does, with an asyncio client."""
         try:
-            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+            return await whole(redis.evalsha(self.sha, len(keys), *keys, *args))
         except NoScriptError:
-            return await redis.eval(self.text, len(keys), *keys, *args)
+            return await whole(redis.eval(self.text, len(keys), *keys, *args))
+
+
+async def whole(call: Awaitable[Any]) -> Any:
+    """Await a call of an asyncio client.
+
+    When redis-py's cluster client reads the nodes again, it closes connections that other tasks are using (seen in
+    8.1); what they get then is an AttributeError, which says nothing else than that the connection is gone.
+    """
+    try:
+        return await call
+    except AttributeError as error:
+        raise ConnectionError(f"the connection was closed while it was used: {error}") from error
 
 
 def text_of(*names: str) -> str:

@@ -8,6 +8,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from tallygate import urls
 from tallygate._protocol import Protocol, Talk
+from tallygate._scripts import whole
 from tallygate.answers import Check, Release, Reservation
 from tallygate.errors import GateUnavailable
 from tallygate.layout import Scalar
@@ -117,7 +118,7 @@ class AsyncGate:
             while True:
                 send = talk.send(reply)
                 if send.script is None:
-                    reply = await self._redis.hmget(send.keys[0], list(send.args))
+                    reply = await whole(self._redis.hmget(send.keys[0], list(send.args)))
                 else:
                     reply = await send.script.call_async(self._redis, send.keys, send.args)
         except StopIteration as done:

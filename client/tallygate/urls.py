@@ -114,7 +114,10 @@ def connect_async(url: str, *, timeout_s: float, retries: int = 2) -> Any:
     options = {**address.options, "socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": policy}
     host, port = address.nodes[0]
     if address.kind == "cluster":
-        return redis.asyncio.RedisCluster(startup_nodes=[AsyncClusterNode(h, p) for h, p in address.nodes], **options)
+        # By default every fifth MOVED closes all connections, those that other tasks are using too, to read the nodes
+        # anew. A moved slot is noted without that.
+        nodes = [AsyncClusterNode(h, p) for h, p in address.nodes]
+        return redis.asyncio.RedisCluster(startup_nodes=nodes, reinitialize_steps=0, **options)
     if address.kind == "sentinel":
         sentinels = _AsyncSentinel(
             list(address.nodes),

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 from redis.exceptions import RedisClusterException, RedisError
 from tallygate import layout
-from tallygate._scripts import script
+from tallygate._scripts import script, whole
 
 from stream import failpoints
 from stream.core.commit import Commit
@@ -140,7 +140,7 @@ class Publisher:
         fields = (layout.VERSION_HELD, layout.LAYOUT, layout.PARTITIONS)
         try:
             async with asyncio.timeout(HELD_WITHIN_S):
-                version, kept_as, spread = await self._redis.hmget(self._keys.status, fields)
+                version, kept_as, spread = await whole(self._redis.hmget(self._keys.status, fields))
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             log.warning("partition %d: Redis did not say what it holds: %r", self._number, error)
             return None
@@ -320,7 +320,7 @@ class Publisher:
     async def _configure(self) -> None:
         """Write limits, customers and aliases; the last call makes them hold."""
         config, keys = self._config, self._keys
-        gone = {name.decode() for name in await self._redis.smembers(keys.configured)} - set(config.customers)
+        gone = {name.decode() for name in await whole(self._redis.smembers(keys.configured))} - set(config.customers)
         named = [
             (customer, *config.customers.get(customer, ("", ""))) for customer in [*sorted(gone), *config.customers]
         ]
@@ -343,8 +343,8 @@ class Publisher:
         """Say in the app's hash which layout this is; another partition's writer says the same."""
         fields = {layout.APP_LAYOUT: layout.VERSION, layout.APP_PARTITIONS: self._count}
         key = layout.app_key(self._app)
-        if always or not await self._redis.exists(key):
-            await self._redis.hset(key, mapping=fields)
+        if always or not await whole(self._redis.exists(key)):
+            await whole(self._redis.hset(key, mapping=fields))
 
     def _current(self) -> int:
         assert self._version is not None, "nothing is written before the first commit"

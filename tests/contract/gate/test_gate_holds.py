@@ -296,6 +296,20 @@ def test_other_limits_while_holds_are_open(world: World) -> None:
     assert brief(world.check("acme", "usd", 0)) == (True, "ok", "month", "0", "0", "1")
 
 
+def test_limits_that_come_back(world: World) -> None:
+    """A limit that was gone for a while and comes back counts the holds that are open then, and no others."""
+    before = [FakeLimit("api", 10, window="hour"), FakeLimit("api", 20), FakeLimit("tok", 9)]
+    world.define(before)
+    world.reserve("acme", "api", 4, id="r-1")
+    world.define(before[1:])
+    world.reserve("acme", "tok", 3, id="r-2")
+    world.settle("acme", "r-1")
+    world.define(before)
+    world.reserve("acme", "tok", 1, id="r-3")
+    assert brief(world.check("acme", "api")) == (True, "ok", "hour", "0", "0", "10")
+    assert brief(world.check("acme", "tok")) == (True, "ok", "month", "0", "4", "5")
+
+
 def test_settled_before_the_sums_are_made_anew(world: World) -> None:
     """A hold settled between a change of limits and the next reservation gives back what it took, and no more."""
     world.define([FakeLimit("usd", 10)])

@@ -147,6 +147,25 @@ def test_without_a_calendar_the_answer_is_stale(real: RedisWorld, client: Counti
     assert (answer.allowed, answer.reason, answer.resets_at) == (False, "stale", None)
 
 
+def test_totals_that_are_not_complete_are_stale(real: RedisWorld, client: Counting) -> None:
+    """However fresh a partition says it is: while it is not complete, a missing customer is no zero."""
+    for number in range(4):
+        client.hdel(layout.Keys(real.app, number).status, layout.COMPLETE)
+    assert (real.check("acme", "api").allowed, real.check("acme", "api").reason) == (False, "stale")
+
+
+def test_other_decimals_wait_for_other_totals(real: RedisWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a limit has other decimals, totals are stale until they are published anew: 10 must not be read as 1.0."""
+    real.count("acme", "api", 10)
+    monkeypatch.setattr(real, "_publish_all", lambda number: None)
+    real.define([FakeLimit("api", "10.0")])
+    assert (real.check("acme", "api").allowed, real.check("acme", "api").reason) == (False, "stale")
+    monkeypatch.undo()
+    use_our_clock(monkeypatch, mutants.seeded())
+    real.define([FakeLimit("api", "10.0")])
+    assert brief(real.check("acme", "api", 0)) == (True, "ok", "month", "10", "0", "0")
+
+
 def test_a_moment_far_ahead_is_no_freshness(real: RedisWorld) -> None:
     """A freshness that another clock told, before a failover, does not make totals fresh for hours."""
     real.stall()

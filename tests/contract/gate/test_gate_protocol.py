@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tallygate import layout, urls
 from tallygate._murmur2 import murmur2
 from tallygate.testing import FakeLimit
+
 from tests.contract.gate.world import RedisWorld
 
 ROOT = Path(__file__).parents[3]
