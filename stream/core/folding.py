@@ -90,7 +90,8 @@ class Folding:
         self._homes: dict[str, int] = {}
         self._entries: dict[str, tuple[Any, ...]] = {}
         self._all: dict[str, list[Series]] = {}
-        self._upserts: set[str] = set()
+        # also names that no metric counts: their events replace others, and are replaced
+        self._upserts = {name for name, rule in self.plan.definitions.events.items() if rule.on_duplicate == "upsert"}
         self._general: dict[str, list[States]] = {}
         by_place = {series.shape.layout.place: series for series in book.series}
         by_key = {states.built.key: states for states in book.states}
@@ -101,9 +102,7 @@ class Folding:
             self._all[name], self._general[name] = series, general
             for shape in named.shapes:
                 shortest = min(shortest, *(keep for keeps in shape.keeps for keep in keeps if keep is not None))
-            if named.upsert:
-                self._upserts.add(name)
-            else:
+            if not named.upsert:
                 self._entries[name] = _entry(series, general)
         self._shortest_us = shortest
         """An event no older than this is late for no window, and not too old."""
