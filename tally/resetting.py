@@ -21,8 +21,8 @@ from stream.engine.committer import Committer, SingleBatchCommitter, Topics, Tra
 from stream.engine.kafka import Kafka
 from stream.settings import Settings
 from stream.totals.connection import erase_partition
-from stream.totals.reader import partitions_of, status_of
 from tally import kafka
+from tally.doctor.redis import addresses
 from tally.topics import changelog_of, transactional_id
 
 Where = Literal["beginning", "end"] | int
@@ -83,12 +83,10 @@ async def _transactions(bootstrap: str) -> bool:
 
 
 async def answering(client: Any, app: str) -> list[str]:
-    """The workers' addresses in Redis under which a worker answers."""
-    count = await partitions_of(client, app) or 0
-    statuses = [await status_of(client, app, number) for number in range(count)]
+    """The addresses in Redis under which a worker answers."""
     live = []
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
-        for address in sorted({status.address for status in statuses if status is not None and status.address}):
+        for address in await addresses(client, app):
             with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
                 async with session.get(f"http://{address}/healthz/live") as answer:
                     if answer.status == 200:

@@ -17,17 +17,13 @@ from stream.engine.shard import Dropped, Shard
 from stream.settings import Settings
 from stream.telemetry import Telemetry
 from stream.totals import reader
-from stream.totals.connection import connect, faults
+from stream.totals.connection import connect
 from stream.totals.gate_config import GateConfigs
 from stream.totals.publisher import Publisher
 from tally.config import rules
 from tally.worker_http import NotHere, WorkerHttp, split_address
 
 log = logs.named(__name__)
-
-
-class Unfit(RuntimeError):  # noqa: N818 - it says what the server is
-    """A server is set so that totals could be lost in silence: the worker does not start."""
 
 
 class Working(App):
@@ -106,25 +102,13 @@ class Worker:
 
     # -- what the engine asks
 
-    async def _prepare(self, count: int) -> None:
-        """Look at Redis once the number of partitions is known.
-
-        Raises:
-            Unfit: it would throw totals away when it is full, and gates would read them as zero.
-
-        """
+    def _prepare(self, count: int) -> None:
+        """Make what depends on the number of partitions, once the engine knows it."""
         self._gate = GateConfigs(self._definitions, count)
         self._redis = connect(self._settings.redis)
         host, _ = split_address(self.address)
         if host in {"0.0.0.0", "::"}:  # noqa: S104 - looked for, not listened on
             log.warning("Other workers cannot reach this address: set TALLY_ADVERTISE", address=self.address)
-        try:
-            found = await faults(self._redis)
-        except Exception as error:  # noqa: BLE001 - whatever redis-py raises: the publishers try again
-            log.warning("Redis does not answer yet; totals wait for it", error=error)
-            return
-        if found:
-            raise Unfit("; ".join(f"Redis {fault.server}: {fault.text} (mend: {fault.mend})" for fault in found))
 
     def _publisher(self, shard: Shard, count: int) -> Publisher:
         assert self._gate is not None, "prepare comes before any shard"

@@ -16,9 +16,9 @@ from tally import kafka, store
 from tally.cli import Command, json_option
 from tally.config import settings
 from tally.definitions import load
-from tally.doctor.app import counts, judge_counts, judge_members
+from tally.doctor.app import ask_workers, counts, judge_counts, judge_members
 from tally.doctor.checks import Check, note, ok, unknown, wrong
-from tally.doctor.redis import check_servers, check_totals
+from tally.doctor.redis import addresses, check_servers, check_totals
 from tally.doctor.topics import Shell, Topic, judge_alerts, judge_changelog, judge_events, judge_rejected
 from tally.output import plural, print_json
 from tally.topics import changelog_of
@@ -87,6 +87,8 @@ async def _all(config: Settings) -> AsyncIterator[Check]:
             async for check in check_servers(client, trying=trying):
                 yield check
             async for check in check_totals(client, config.app, partitions, working=working):
+                yield check
+            async for check in ask_workers(await addresses(client, config.app), working=working):
                 yield check
     except (store.Unreachable, click.UsageError) as error:
         yield wrong("Redis", error.message, "export TALLY_REDIS=redis://host:port/0")

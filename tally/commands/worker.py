@@ -1,5 +1,7 @@
 """`tally worker`: events on Kafka become totals in Redis."""
 
+import asyncio
+
 import click
 
 from stream import logs
@@ -7,6 +9,7 @@ from stream.settings import help_lines
 from tally.cli import Command, SettingsHelp
 from tally.config import settings
 from tally.definitions import require
+from tally.doctor.start import look
 
 
 class WorkerCommand(SettingsHelp, Command):
@@ -34,6 +37,7 @@ def command(log_level: str, session: float) -> None:
     logs.setup(log_level)
     config = settings()
     definitions = require(config.metrics)
+    asyncio.run(look(config))
     from stream.engine.app import Session
     from stream.engine.process import run
     from tally.work import Worker

@@ -1,14 +1,43 @@
 """What the app's own records tell: how much was rejected, how much found away from home, who is at work."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
+import aiohttp
+import msgspec
 from aiokafka import AIOKafkaConsumer
 
 from stream.core.header import KEY, Counts, unpack
 from tally import kafka
-from tally.doctor.checks import Check, note, ok
+from tally.doctor.checks import Check, note, ok, wrong
 
 TAIL = 20_000  # records at the changelog's end among which the newest header is looked for
+ANSWER_S = 2.0  # a worker that is silent for longer does not answer
+
+
+class Ready(msgspec.Struct):
+    """What a worker answers to /healthz/ready."""
+
+    reasons: list[str] = []
+
+
+async def ask_workers(addresses: Iterable[str], *, working: bool) -> AsyncIterator[Check]:
+    """Ask each worker whether it is ready; `working`: Kafka says that somebody is at work, so they should answer."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+        for address in sorted(set(addresses)):
+            where = f"worker {address}"
+            try:
+                async with session.get(f"http://{address}/healthz/ready") as answer:
+                    reasons = msgspec.json.decode(await answer.read(), type=Ready).reasons
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                detail = (
+                    f"does not answer ({str(error) or type(error).__name__}): earlier windows cannot be read from it"
+                )
+                yield (wrong if working else note)(where, detail, "set TALLY_ADVERTISE to an address that others reach")
+                continue
+            for reason in reasons:
+                yield wrong(where, reason)
+            if not reasons:
+                yield ok(where, "is ready")
 
 
 async def counts(consumer: AIOKafkaConsumer, changelog: str, partitions: int) -> tuple[Counts, int]:

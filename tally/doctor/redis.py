@@ -95,6 +95,16 @@ async def check_totals(client: Any, app: str, partitions: int | None, *, working
         yield ok(where, f"all {held} partitions are complete in Redis" + ("" if not now_us else ", and fresh"))
 
 
+async def addresses(client: Any, app: str) -> list[str]:
+    """Where the owners of the partitions answer, each once."""
+    try:
+        held = await partitions_of(client, app) or 0
+    except ValueError:
+        return []
+    statuses = [await status_of(client, app, number) for number in range(held)]
+    return sorted({status.address for status in statuses if status is not None and status.address})
+
+
 def _numbers(found: list[int]) -> str:
     shown = ", ".join(map(str, found[:8]))
     return f"{shown} and {len(found) - 8} more" if len(found) > 8 else shown

@@ -59,7 +59,7 @@ def judge_events(topic: Topic, shell: Shell, max_age_us: int) -> Iterator[Check]
     if not config:
         yield unknown(topic.about, "the broker does not tell its settings")
         return
-    yield _clock(topic, shell)
+    yield judge_clock(topic, shell)
     yield _deletes(topic, shell, "compaction would remove all but a customer's last event")
     yield from _keeps(topic, shell, max_age_us)
     yield _takes(topic, shell, MOST_BYTES + ROOM, "a re-routed event of 1 MiB would not fit")
@@ -110,7 +110,8 @@ def judge_changelog(topic: Topic, shell: Shell, partitions: int) -> Iterator[Che
     yield from _replicated(topic, shell, topic.name)
 
 
-def _clock(topic: Topic, shell: Shell) -> Check:
+def judge_clock(topic: Topic, shell: Shell) -> Check:
+    """Check that one producer's wrong clock cannot move the partition's, on which everyone's ages are judged."""
     config = topic.config
     if config.get("message.timestamp.type") == "LogAppendTime":
         return ok(topic.about, "records carry the broker's time (LogAppendTime)")

@@ -1,9 +1,14 @@
 """The commands around a worker that really runs: what is sent is counted, told, mended, and counted afresh."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +103,46 @@ def test_earlier_windows_come_from_the_worker(house: House) -> None:
     assert (asked.code, "there is no metric 'nonesuch'" in asked.err) == (1, True)
 
 
+def test_any_worker_answers_for_all(house: House) -> None:
+    """With two workers, each answers for customers of all four partitions, its own and the other's."""
+    customers = [f"customer-{number}" for number in range(12)]
+    with WorkerProcess(house.env, session_s=2.0) as second:
+        house.send(*({"id": "1", "customer_id": name} for name in customers))
+
+        def answers(worker: WorkerProcess, customer: str) -> bool:
+            url = f"http://{worker.address}/v1/usage?customer={customer}&metric=calls&window=total"
+            try:
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    return [(row["customer"], row["value"]) for row in json.load(answer)["rows"]] == [(customer, "1")]
+            except urllib.error.HTTPError as error:  # while the partition moves
+                assert error.code == 503
+                return False
+
+        for customer in customers:
+            for worker in (house.worker, second):
+                wait_until(partial(answers, worker, customer), f"{customer} at {worker.address}")
+        with urllib.request.urlopen(f"http://{second.address}/metrics", timeout=5) as answer:
+            assert b"\ntally_partitions 2.0\n" in answer.read()
+
+
+def test_a_redis_that_evicts_is_refused(broker: Broker, unique: str, tmp_path: Path) -> None:
+    """The worker does not start on it, says why and what mends it, and exits with 1."""
+    metrics = tmp_path / "metrics.yaml"
+    metrics.write_text(METRICS)
+    with EmbeddedRedis(options={"maxmemory-policy": "allkeys-lru"}) as evicting:
+        env = environment(broker.bootstrap, unique, TALLY_REDIS=evicting.url, TALLY_METRICS=str(metrics))
+        done = subprocess.run(
+            [sys.executable, "-m", "tally", "worker"],
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Error: This Redis is not fit to hold totals. " in done.stderr
+    assert "CONFIG SET maxmemory-policy noeviction" in done.stderr
+
+
 def test_a_rejected_event_is_listed_mended_and_counted(house: House) -> None:
     """What no decoder can read, and what one metric cannot use: both come back, mended, and count once."""
     house.run(
@@ -160,7 +205,10 @@ def test_doctor_sees_a_house_at_work(house: House) -> None:
     assert details[0] == "4 read, 2 counted, 0 duplicates"
     assert details[1].startswith("1 (25.0%) were found away from their customer's home")
     assert details[2].startswith("1 were rejected, 0 could not be used by some metric")
-    assert ("ok", "all 4 partitions are complete in Redis, and fresh") in [(c["state"], c["detail"]) for c in checks]
+    told = [(check["state"], check["about"], check["detail"]) for check in checks]
+    app = house.env["TALLY_APP"]
+    assert ("ok", f"totals of {app}", "all 4 partitions are complete in Redis, and fresh") in told
+    assert ("ok", f"worker {house.worker.address}", "is ready") in told
 
 
 def test_a_worker_tells_prometheus_what_it_did(house: House) -> None:
