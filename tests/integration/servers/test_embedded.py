@@ -16,7 +16,8 @@ from tests.servers.records import Record, create_topics, produce, read
 
 # Starts one of each, says where they are, and waits to be killed.
 VICTIM = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in the background
 from tally.servers import EmbeddedKafka, EmbeddedRedis
 with EmbeddedKafka() as kafka, EmbeddedRedis() as store:
     print(kafka.pid, store.pid, kafka.directory, store.directory, flush=True)

@@ -50,8 +50,8 @@ def test_replica_takes_over_in_the_cluster(redis_cluster_with_replicas: Cluster)
     with RedisCluster(host=HOST, port=cluster.servers[0].port) as client:
         for number in range(30):
             client.set(f"k{number}", number)
-    sizes = [ask(server, "DBSIZE") for server in cluster.servers]
-    assert sizes[:3] == sizes[3:]
+    sizes = [ask(server, "DBSIZE") for server in cluster.servers[:3]]
+    wait_until(lambda: [ask(server, "DBSIZE") for server in cluster.servers[3:]] == sizes, "the replicas' copies")
     cluster.servers[0].kill()
     wait_until(lambda: ask(cluster.servers[3], "ROLE")[0] == "master" and cluster.whole(), "the failover")
     assert ask(cluster.servers[3], "DBSIZE") == sizes[0]
