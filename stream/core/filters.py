@@ -88,9 +88,7 @@ def holds(op: str, value: Any, wanted: Any) -> bool:
 
 def same(value: Any, wanted: Any) -> bool:
     """Whether two JSON values are equal, numbers by value and truth values apart from 1 and 0; an absent one is none."""
-    if value is None or value.__class__ is bool or wanted.__class__ is bool:
-        return value is wanted and value is not None
-    return _equal(value, wanted)
+    return value is not None and _equal(value, wanted)
 
 
 def _equal(value: Any, wanted: Any) -> bool:

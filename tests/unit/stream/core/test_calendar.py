@@ -134,6 +134,15 @@ def test_a_change_of_half_an_hour_leaves_windows_of_half_an_hour() -> None:
     ]
 
 
+def test_an_instant_after_such_a_change_lies_in_the_shorter_window() -> None:
+    """From the change on, the window begins at the change, though the clock's hour began before it."""
+    howe = calendar_for("Australia/Lord_Howe")
+    assert window(howe, "hour", "2026-04-04T15:10:00Z") == ("2026-04-04T15:00:00Z", "2026-04-04T15:30:00Z")
+    assert window(howe, "hour", "2026-10-03T15:40:00Z") == ("2026-10-03T15:30:00Z", "2026-10-03T16:00:00Z")
+    york = calendar_for("America/New_York")
+    assert window(york, "minute", "1883-11-18T17:00:30Z") == ("1883-11-18T17:00:00Z", "1883-11-18T17:01:00Z")
+
+
 def test_a_day_whose_midnight_is_skipped_begins_at_one() -> None:
     """Sao Paulo and Beirut went from 00:00 to 01:00; the day begins when the clock reads 01:00."""
     paulo = calendar_for("America/Sao_Paulo")
@@ -242,9 +251,20 @@ def test_what_is_remembered_is_bounded() -> None:
     assert calendar[1_772_712_000][1] == 1_772_712_000
 
 
+def test_only_stamps_that_may_come_again_are_remembered() -> None:
+    """A timestamp of whole milliseconds is kept, a finer one is worked out each time."""
+    calendar = Calendar(calendar_for("UTC").clock, 1)
+    for _ in range(2):
+        assert calendar["2026-03-05T12:00:00.250Z"][0] == 1_772_712_000_250_000
+        assert calendar["2026-03-05T12:00:00.250001Z"][0] == 1_772_712_000_250_001
+    assert list(calendar) == ["2026-03-05T12:00:00.250Z"]
+
+
 def test_a_zone_or_anchor_that_does_not_exist_is_an_error() -> None:
     """An unknown zone name and an anchor past 31 raise instead of falling back to UTC or a month's end."""
     with pytest.raises(KeyError):
         calendar_for("Mars/Olympus")
     with pytest.raises(ValueError, match="1 to 31"):
         calendar_for("UTC", 32)
+    with pytest.raises(ValueError, match="1 to 31"):
+        calendar_for("UTC", 0)

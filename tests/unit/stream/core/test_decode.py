@@ -142,6 +142,13 @@ def test_cloudevents_are_read_in_both_modes() -> None:
     assert said(event(CLOUD["data"], [*HEADERS, ("ce_reservation", b"r1")]))[-1] == "r1"
 
 
+def test_headers_make_a_cloudevent_of_any_data() -> None:
+    """Data that looks like an event of ours is still the data of the binary CloudEvent that its headers tell of."""
+    found = event(NATIVE | {"region": "EU", "value": 9}, HEADERS)
+    assert said(found)[0] == cloud_identity("/gateway", "ev_1")
+    assert said(found)[4] == ("EU", 9)
+
+
 def test_a_cloudevent_s_identity_is_its_source_and_its_id() -> None:
     """Two sources may use one id, and no text of ours can stand for such a pair."""
     assert event(CLOUD).id != event(CLOUD | {"source": "/other"}).id
@@ -246,6 +253,7 @@ def test_ids_may_be_any_text_to_256_bytes(text: str) -> None:
         (b'"a\\u0000"', "control character"),
         (b'"a\\nb"', "control character"),
         (b'"\\u007f"', "control character"),
+        (b'"a\x7f"', "control character"),
         (b'"\\u0085"', "control character"),
         (b"1" * 257, "has 257 bytes"),
         (b"1" * 5000, "a number"),

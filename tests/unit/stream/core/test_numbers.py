@@ -158,6 +158,8 @@ def test_numbers_beyond_decimal_are_equal_by_value() -> None:
     assert number(f"1e{FAR}") != number(f"2e{FAR}")
     assert number(f"-1e{FAR}") < number("-1e5000") < 0 < number(f"1e-{FAR}") < number("1e-5000")
     assert number(f"2e{FAR}") > number(f"1e{FAR}") > number("1e5000")
+    assert number(f"-2e{FAR}") < number(f"-1e{FAR}") < number(f"1e{FAR}") < number(f"1e1{FAR}")
+    assert number(f"-2e-{FAR}") < number(f"-1e-{FAR}") < number(f"-1e-1{FAR}") < 0
     assert number(f"0e{FAR}") == 0
     assert str(number(f"-12.50e{FAR}")) == f"-1.25e1{'0' * 19}"
     assert isinstance(number("1e" + "9" * 100_000), Immense)
