@@ -121,7 +121,7 @@ class GaugeState:
             step = [us, order, 0, entity, operand, number]
             lane = lanes.lanes.get(entity)
             if lane is None:
-                lanes.open(entity, self._table.get(entity))
+                lanes.open(entity, unpacked(self._table.get(entity)))
             lanes.add(step)
         self._timeline.add(step)
         chunk = number >> _SHIFT
@@ -167,19 +167,31 @@ class GaugeState:
 
     def _row(self, kind: int, start: int) -> Shown | None:
         """The row of a window, after the timeline has settled."""
-        track = self._tracks[kind]
-        found = self._timeline.total(track, start * SECOND_US)
+        found = self._timeline.total(self._tracks[kind], start * SECOND_US)
         if found is None:
             return None
         value, events = found
         end = None if kind == TOTAL else self.calendar.end(kind, start)
         if self._prorated and not nests(self._bucket, kind):
             assert end is not None
-            value = self._shares(start * SECOND_US, end * SECOND_US)
+            value = self.shares(start * SECOND_US, end * SECOND_US)
         return Shown(kind, start, end, rounded(value, self._metric.rounding), events)
 
-    def _shares(self, start: int, end: int) -> Value:
-        """The total of a window that is cut from whole buckets."""
+    def exact(self, kind: int, start: int) -> Value:
+        """The value of any window before rounding; before the first event's the state was the initial one."""
+        self._timeline.settle()
+        end = self.calendar.end(kind, start)
+        assert end is not None
+        if self._prorated and not nests(self._bucket, kind):
+            return self.shares(start * SECOND_US, end * SECOND_US)
+        track = self._tracks[kind]
+        found = self._timeline.total(track, start * SECOND_US)
+        if found is not None:
+            return found[0]
+        return self._timeline.constant(track, self._timeline.initial, start * SECOND_US, end * SECOND_US)
+
+    def shares(self, start: int, end: int) -> Value:
+        """What whole buckets, by their length inside of it, make of [start, end) in microseconds."""
         total = Fraction(0)
         at = start
         while at < end:
@@ -291,7 +303,7 @@ class GaugeState:
         if self._lanes is not None:
             for step in live:
                 if step[ENTITY] not in self._lanes.lanes:
-                    self._lanes.open(step[ENTITY], self._table.get(step[ENTITY]))
+                    self._lanes.open(step[ENTITY], unpacked(self._table.get(step[ENTITY])))
                 self._lanes.add(step)
         for track in self._timeline.tracks:
             track.records.load(chunks)
@@ -309,7 +321,7 @@ class GaugeState:
             self._base_dirty = True
             if self._lanes is not None:
                 for entity, base in self._lanes.settle(gone).items():
-                    self._table.set(entity, base)
+                    self._table.set(entity, base if isinstance(base, list) else packed(base))
             for step in gone:
                 self._drop(step)
         for track in self._timeline.tracks:
