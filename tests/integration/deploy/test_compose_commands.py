@@ -9,7 +9,8 @@ import pytest
 import redis
 from ruamel.yaml import YAML
 
-from tally.servers import HOST, EmbeddedRedis, Server, free_port, kafka_answers
+from tally.servers import HOST, Server, free_port, kafka_answers
+from tests.servers.fixtures import need
 from tests.servers.jars import jars
 from tests.servers.kafka import LOGGING, brokers, new_cluster_id
 from tests.servers.records import Record, create_topics, produce, read
@@ -67,11 +68,10 @@ class ComposeKafka(Server):
 
 def test_redis_of_the_compose_file_evicts_nothing_and_keeps_its_log() -> None:
     """The arguments are accepted, and the settings that the workers demand are on."""
-    with ComposeRedis() as store, redis.Redis.from_url(store.url) as client:
+    with need(ComposeRedis)() as store, redis.Redis.from_url(store.url) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         assert client.config_get("appendonly") == {"appendonly": "yes"}
         assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
-        assert isinstance(store, EmbeddedRedis)
 
 
 @pytest.mark.kafka
