@@ -233,7 +233,7 @@ class SlidingState(WindowedState):
         if pair.rest is STALE:
             pair.rest = self._again(cell.start, end, pair.frozen)
         best = pair.rest
-        if trail.seconds and cell.start <= trail.last and (end is None or trail.last < end):
+        if trail.seconds and (end is None or cell.start <= trail.last < end):  # all history has no start, not even 1970
             whole = trail.whole[-1]
             assert whole is not None
             hot = worth(whole)
