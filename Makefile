@@ -60,12 +60,24 @@ search: setup
 mutants: setup
 	$(BIN)/python -m tests.mutants.run $(ARGS)
 
-check: setup
+check: check-lint check-format check-types check-layers check-compose check-rules
+
+check-lint: setup
 	$(BIN)/ruff check
+
+check-format: setup
 	$(BIN)/ruff format --check
+
+check-types: setup
 	$(BIN)/mypy
+
+check-layers: setup
 	$(BIN)/lint-imports --no-cache --no-logo
+
+check-compose: setup
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+check-rules:
 	@if command -v promtool >/dev/null; then promtool check config deploy/prometheus/prometheus.yml \
 		&& promtool test rules deploy/prometheus/tests/*.yml; \
 		else echo "promtool is not here (Debian: prometheus): the Prometheus rules are not checked"; fi
