@@ -69,7 +69,8 @@ class Partition:
         for key, value in loader.values.items():
             if key[:1] == wire.IDS:
                 hour, _, settles = books.unpack_ids(value)
-                self._marks.settled(int.from_bytes(key[1:9], "big"), hour * HOUR_US, settles)
+                # stamped with the end of the hour: rather remembered too long than forgotten early
+                self._marks.settled(int.from_bytes(key[1:9], "big"), (hour + 1) * HOUR_US, settles)
         self._marks.restart(version)
         published = self._published
         if version == 0 or (published == version and not self._changed_definitions):
@@ -168,16 +169,19 @@ class Partition:
         for hour, hashes in folding.new_ids:
             by_hour.setdefault(hour, []).append(hashes)
         settles = folding.settles
-        if settles and not by_hour:
-            by_hour[book.header.clock_us // HOUR_US] = []
-        part = 0
-        for hour, several in by_hour.items():
-            hashes = b"".join(several)
-            for at in range(0, max(len(hashes), 1), 16 * IDS_EACH):
-                key = b"".join((wire.IDS, version.to_bytes(8, "big"), part.to_bytes(2, "big")))
-                yield from wire.pieces(key, books.pack_ids(hour, hashes[at : at + 16 * IDS_EACH], settles))
-                book.id_keys.append((hour, key))
-                settles, part = [], part + 1
+        if settles:
+            by_hour.setdefault(book.header.clock_us // HOUR_US, [])
+        records = [
+            (hour, hashes[at : at + 16 * IDS_EACH])
+            for hour, several in by_hour.items()
+            for hashes in (b"".join(several),)
+            for at in range(0, max(len(hashes), 1), 16 * IDS_EACH)
+        ]
+        for part, (hour, hashes) in enumerate(records):
+            key = b"".join((wire.IDS, version.to_bytes(8, "big"), part.to_bytes(2, "big")))
+            last = part == len(records) - 1  # the clock's hour: no settle came later
+            yield from wire.pieces(key, books.pack_ids(hour, hashes, settles if last else []))
+            book.id_keys.append((hour, key))
         folding.new_ids = []
 
     # -- what Redis shows
