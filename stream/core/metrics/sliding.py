@@ -11,7 +11,7 @@ they may.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.definitions import Metric as Definition
@@ -96,7 +96,7 @@ class SlidingState(WindowedState):
     one's worth joins when the window is shown.
     """
 
-    __slots__ = ("_dirty_packs", "_events", "_frozen", "_metric", "_saved_packs", "_trail", "_worth")
+    __slots__ = ("_clock_us", "_dirty_packs", "_events", "_frozen", "_metric", "_trail", "_unjoined", "_worth")
 
     def __init__(
         self, metric: SlidingMetric, calendar: CalendarLike, chunks: Mapping[bytes, bytes] | None = None
@@ -106,8 +106,9 @@ class SlidingState(WindowedState):
         self._trail = Trail(metric.unit, greatest=metric.aggregation == "max")
         self._events: dict[int, dict[int, Number]] | None = {} if metric.upsert else None
         self._frozen = -NEVER  # the first second that is not frozen
+        self._unjoined = -NEVER  # the first second that has not joined its windows
+        self._clock_us = -NEVER
         self._dirty_packs: set[int] = set()
-        self._saved_packs: set[int] = set()
         super().__init__(_NoFold(), metric.span, metric.rounding, calendar, chunks)
 
     # -- the fold
@@ -115,12 +116,11 @@ class SlidingState(WindowedState):
     def fold(self, w: Windows, order: int, value: Number, clock_us: int) -> int:
         """See `State.fold`."""
         us = w[0]
+        self._clock_us = clock_us
         too_late = us < clock_us - self._metric.late_us
         if too_late and not self.span.simulate:
             return len(self._ats)
         second = us // SECOND_US
-        if second > self._trail.last:
-            self._roll(clock_us)
         late = 0
         if clock_us < self._due and self._newest:
             for position, cell, at in zip(self._positions, self._newest, self._ats, strict=True):
@@ -138,23 +138,41 @@ class SlidingState(WindowedState):
                 self._events.setdefault(second, {})[order] = value
         return len(self._ats) if too_late else late
 
-    def _roll(self, clock_us: int) -> None:
-        """The newest second joins its windows; what can no longer change is frozen."""
-        trail = self._trail
-        if trail.seconds:
-            self._settle()
-            self._joined(trail.last, None, trail.whole[-1])
-        if not self.span.simulate:
-            self._freeze((clock_us - self._metric.live_us) // SECOND_US)
-
     def _settle(self) -> None:
-        newest = self._trail.last
-        for second, before, after in self._trail.settle():
-            if second != newest:
+        """Every second but the newest joins its windows, with what its look-back makes."""
+        trail = self._trail
+        changed, unjoined, newest = trail.settle(), self._unjoined, trail.last
+        for second, before, after in changed:
+            if second < unjoined:
                 self._joined(second, before, after)
+        if unjoined < newest:
+            first, last = bisect_left(trail.seconds, unjoined), len(trail.seconds) - 1
+            for w, best in self._by_minute(first, last):
+                for pair in self._accs(w):
+                    if pair.rest is not STALE and (pair.rest is None or best > pair.rest):
+                        pair.rest = best
+            self._unjoined = newest
+
+    def _by_minute(self, first: int, last: int) -> Iterator[tuple[Windows, Value]]:
+        """The greatest worth of the seconds with these numbers, for each run of seconds that share their windows."""
+        trail, worth, windows = self._trail, self._worth, self.calendar.windows
+        shared: Windows = ()
+        best: Value = 0
+        for index in range(first, last):
+            whole = trail.whole[index]
+            assert whole is not None
+            value, w = worth(whole), windows(trail.seconds[index] * SECOND_US)
+            if w[1:] != shared[1:]:
+                if shared:
+                    yield shared, best
+                shared, best = w, value
+            elif value > best:
+                best = value
+        if shared:
+            yield shared, best
 
     def _joined(self, second: int, before: Worth | None, after: Worth | None) -> None:
-        """A second's worth has changed (None: there was or is none); its windows follow."""
+        """The worth of a second that had joined has changed (None: it is gone); its windows follow."""
         worth = self._worth
         new = None if after is None else worth(after)
         for pair in self._accs(self.calendar.windows(second * SECOND_US)):
@@ -167,19 +185,15 @@ class SlidingState(WindowedState):
 
     def _freeze(self, first: int) -> None:
         """Seconds before `first` no longer change; those that no live one looks back on go."""
-        if first <= self._frozen or not self._newest:
-            return
         trail = self._trail
-        index = bisect_left(trail.seconds, self._frozen)
-        while index < len(trail.seconds) - 1 and trail.seconds[index] < first:
-            whole = trail.whole[index]
-            assert whole is not None
-            worth = self._worth(whole)
-            for pair in self._accs(self.calendar.windows(trail.seconds[index] * SECOND_US)):
-                if pair.frozen is None or worth > pair.frozen:
-                    pair.frozen = worth
-            self._frozen = trail.seconds[index] + 1
-            index += 1
+        begin = bisect_left(trail.seconds, self._frozen)
+        end = min(bisect_left(trail.seconds, first), len(trail.seconds) - 1)  # the newest stays
+        if begin < end:
+            for w, best in self._by_minute(begin, end):
+                for pair in self._accs(w):
+                    if pair.frozen is None or best > pair.frozen:
+                        pair.frozen = best
+            self._frozen = trail.seconds[end - 1] + 1
         # whole packs only, so that a pack is written no more until it is deleted
         gone = (min(first, self._frozen) - trail.unit) // PACK
         if trail.seconds and trail.seconds[0] // PACK < gone:
@@ -198,10 +212,8 @@ class SlidingState(WindowedState):
             return  # it came too late to be counted, or is long final
         trail = self._trail
         self._settle()
-        newest = trail.last
-        if second == newest:
-            self._joined(newest, None, trail.whole[-1])
-        before = trail.whole[bisect_left(trail.seconds, second)]
+        index = bisect_left(trail.seconds, second)
+        before = trail.whole[index] if index < len(trail.seconds) - 1 else None
         del values[order]
         if values:
             total: Number = 0
@@ -211,16 +223,19 @@ class SlidingState(WindowedState):
         else:
             del self._events[second]
             trail.put(second, None)
-            self._joined(second, before, None)
+            if before is not None:
+                self._joined(second, before, None)
         self._dirty_packs.add(second // PACK)
         for position, at in enumerate(self._ats):
             if kept(self._end(position, w[at]), self.span.keep[position], clock_us) or self.span.simulate:
                 cell = self._held(position, w[at])
                 if cell is not None and cell.events:
                     cell.events -= 1
-        # whichever second is the newest now, its worth stands in no window's rest
-        for last in {newest, trail.last} & set(trail.seconds):
-            for pair in self._accs(self.calendar.windows(last * SECOND_US)):
+        if not trail.seconds:
+            self._unjoined = -NEVER
+        elif trail.last < self._unjoined:  # what had joined is the newest now, and stands apart
+            self._unjoined = trail.last
+            for pair in self._accs(self.calendar.windows(trail.last * SECOND_US)):
                 pair.rest = STALE
         self._settle()
 
@@ -268,6 +283,8 @@ class SlidingState(WindowedState):
     def save(self) -> Chunks:
         """See `State.save`: besides the windows, the seconds by packs (`t`) and the first live one (`f`)."""
         self._settle()
+        if not self.span.simulate:
+            self._freeze((self._clock_us - self._metric.live_us) // SECOND_US)
         out = super().save()
         trail = self._trail
         if self._dirty_packs:
@@ -296,6 +313,7 @@ class SlidingState(WindowedState):
                 if self._events is not None:
                     self._events[second] = {order: unpacked(number) for order, number in kept_[0]}
         trail.settle()
+        self._unjoined = trail.last if trail.seconds else -NEVER
         super()._load(chunks)
 
     def expire(self, clock_us: int) -> None:

@@ -20,7 +20,7 @@ class Trail:
     the look-backs again that it touched, once for all.
     """
 
-    __slots__ = ("_from", "_to", "greatest", "last", "own", "seconds", "unit", "whole")
+    __slots__ = ("_first", "_from", "_to", "greatest", "last", "own", "seconds", "unit", "whole")
 
     def __init__(self, unit: int, *, greatest: bool) -> None:
         """`unit` is in seconds; `greatest` keeps maxima instead of sums."""
@@ -30,6 +30,7 @@ class Trail:
         self.whole: list[Pair | None] = []
         self.last = -(1 << 62)
         self._from, self._to = 1 << 62, -(1 << 62)
+        self._first = 0  # the first second on which the newest looks back, unless `settle` is due
 
     def add(self, second: int, value: Number) -> None:
         """Count an event of any second."""
@@ -46,14 +47,7 @@ class Trail:
                     self.whole[-1] = (whole[0] + 1, whole[1] + value)
             return
         if second > self.last:
-            self.seconds.append(second)
-            self.own.append((1, value))
-            self.last = second
-            self.whole.append(None)
-            if self._from < self._to:  # what came before it may still change, so it waits for `settle` too
-                self._note(second)
-            else:
-                self.whole[-1] = self._look_back(len(self.seconds) - 1)
+            self._append(second, value)
             return
         index = bisect_left(self.seconds, second)
         if self.seconds[index] == second:
@@ -64,6 +58,38 @@ class Trail:
             self.own.insert(index, (1, value))
             self.whole.insert(index, None)
         self._note(second)
+
+    def _append(self, second: int, value: Number) -> None:
+        seconds, own, whole = self.seconds, self.own, self.whole
+        previous = whole[-1] if whole else None
+        seconds.append(second)
+        own.append((1, value))
+        self.last = second
+        if self._from < self._to:  # what came before it may still change, so it waits for `settle` too
+            whole.append(None)
+            self._note(second)
+            return
+        if previous is None:
+            self._first = len(seconds) - 1
+            whole.append((1, value))
+            return
+        events, sum_ = previous
+        first, limit = self._first, second - self.unit
+        if self.greatest:
+            gone = False
+            while seconds[first] <= limit:
+                events -= own[first][0]
+                gone = gone or own[first][1] == sum_
+                first += 1
+            self._first = first
+            whole.append(self._from_scratch(first, len(own)) if gone else (events + 1, max(sum_, value)))
+            return
+        while seconds[first] <= limit:
+            events -= own[first][0]
+            sum_ -= own[first][1]
+            first += 1
+        self._first = first
+        whole.append((events + 1, sum_ + value))
 
     def put(self, second: int, own: Pair | None) -> None:
         """Set, or with None remove, what came in a second (to take an event back, or to restore)."""
@@ -93,7 +119,9 @@ class Trail:
             after = self.whole[index] = self._look_back(index)
             if after != before:
                 changed.append((self.seconds[index], before, after))
-        self._from, self._to = 1 << 62, -(1 << 62)
+        if self._from < self._to:
+            self._from, self._to = 1 << 62, -(1 << 62)
+            self._first = bisect_right(self.seconds, self.last - self.unit)
         return changed
 
     def _look_back(self, index: int) -> Pair:
@@ -129,6 +157,7 @@ class Trail:
         """Forget the seconds before this one; their look-backs must no longer be asked for."""
         index = bisect_left(self.seconds, second)
         del self.seconds[:index], self.own[:index], self.whole[:index]
+        self._first = max(self._first - index, 0)
         if not self.seconds:
             self.last = -(1 << 62)
 
