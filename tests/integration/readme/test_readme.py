@@ -8,6 +8,7 @@ from tally.servers import EmbeddedKafka, EmbeddedRedis, free_port
 from tests.integration.readme.pages import ROOT, Step, steps
 
 MADE_ELSEWHERE = "make demo\n"  # tests/integration/demo runs what stands behind it
+SETTLE = Path(__file__).with_name("settle.py")
 MARK = "--8<-- "
 
 
@@ -18,6 +19,7 @@ def test_the_readme_does_what_it_says(tmp_path: Path) -> None:
             "127.0.0.1:9092": kafka.bootstrap,
             "redis://127.0.0.1:6379/0": redis.url,
             "127.0.0.1:6066": f"127.0.0.1:{free_port()}",
+            "sleep 1\n": f"python3 {SETTLE} {redis.url} tally\n",  # a test waits for the condition, a reader a second
         }
         found = [step for step in steps(ROOT / "README.md", replaced) if step.code != MADE_ELSEWHERE]
         printed = run(found, tmp_path)
