@@ -23,7 +23,7 @@ from stream.core.book import HOUR_US, Book, Settled
 from stream.core.general import States
 from stream.core.header import Fingerprint
 from stream.core.metrics.base import EXACT_DIGITS
-from stream.core.murmur2 import partition_of
+from stream.core.murmur2 import Homes
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
 from stream.core.upserts import Contribution, Part, group_in, part, value_in
@@ -40,14 +40,13 @@ RECENT = 8000
 EXACT = Context(prec=EXACT_DIGITS, traps=[Inexact, InvalidOperation, Overflow])
 """Sums of accepted numbers fit into 120 digits; Python's default would silently keep 28."""
 
-_MOST_HOMES = 1 << 16
 _digest = xxhash.xxh3_128_digest
 
 
 class Chunk:
     """Records of one clock-hour with all that is known of them before the fold."""
 
-    __slots__ = ("clock_us", "clocks", "dropped", "events", "hashes", "hour", "known", "places", "records", "times")
+    __slots__ = ("clock_us", "clocks", "dropped", "events", "hashes", "headed", "hour", "known", "places", "records", "times")
 
     def __init__(self, records: Sequence[Any], times: list[int], clock_us: int) -> None:
         self.records, self.times, self.clock_us = records, times, clock_us
@@ -58,6 +57,7 @@ class Chunk:
         self.dropped: set[int] = set()
         self.clocks: list[int] | None = None
         self.hour = 0
+        self.headed = False  # whether some record may be a copy that was re-routed
 
     def clock_at(self, i: int) -> int:
         """The partition's clock with record i read, in microseconds."""
@@ -87,7 +87,7 @@ class Folding:
         self._decode: Callable[[Sequence[Any]], list[Any]] = self.plan.decoder.block
         self._aliases = self.plan.definitions.aliases
         self._remembered_us = self.rules.max_age_us + self.rules.max_ahead_us
-        self._homes: dict[str, int] = {}
+        self._home = Homes(book.count)
         self._entries: dict[str, tuple[Any, ...]] = {}
         self._all: dict[str, list[Series]] = {}
         # also names that no metric counts: their events replace others, and are replaced
@@ -220,7 +220,7 @@ class Folding:
             for name, text in records[i].headers:
                 if name.startswith("tally-"):
                     odd = odd or [False] * len(events)
-                    odd[i] = True
+                    odd[i] = chunk.headed = True
                     if name == outbox.CANONICAL and events[i].__class__ is not Refusal:
                         events[i].customer_id = text.decode()
         try:
@@ -256,6 +256,7 @@ class Folding:
     def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
         entries, one, clock_us = self._entries, self._one, chunk.clock_us
         special, default, alerts = self.book.special, self.book.default, self.book.alerts
+        number, headed = self.book.number, chunk.headed
         newest = self.book.header.clock_us
         least, most = newest - self._shortest_us, min(chunk.times) + self.rules.max_ahead_us
         bad: list[str] = []
@@ -270,10 +271,10 @@ class Folding:
             series, rows, dirty, apply, finest, more, general, watch = entry
             customer = event.customer_id
             row = rows.get(customer)
-            if row is None:
+            if row is None and (series is None or headed or self._home[customer] != number):
                 one(chunk, i)
                 continue
-            if series is None:
+            if series is None or row is None:
                 zone = special.get(customer, default)
             else:
                 if row.__class__ is bytes:
@@ -290,6 +291,8 @@ class Folding:
                 continue
             p = event.properties
             if series is not None:
+                if row is None:
+                    row = rows[customer] = series.shape.new(zone, customer, w)
                 if not row.dirty:
                     row.dirty = True
                     dirty.append(row)
@@ -380,7 +383,7 @@ class Folding:
             self._reject(chunk, i, event)
             return
         customer = event.customer_id
-        here = app is not None or self._home(customer) == self.book.number
+        here = app is not None or self._home[customer] == self.book.number
         zone = self.book.zone_for(customer)
         try:
             w = zone.calendar[event.timestamp]
@@ -392,7 +395,7 @@ class Folding:
         if not here:
             counts.rerouted += 1
             chunk.dropped.add(i)
-            self.outbox.append(outbox.rerouted(record, self.rules.app, customer, self._home(customer)))
+            self.outbox.append(outbox.rerouted(record, self.rules.app, customer, self._home[customer]))
             return
         self._settle(event)
         replay = outbox.replay_of(record) if headers else None
@@ -516,16 +519,6 @@ class Folding:
                 row.dirty = True
                 series.dirty.append(row)
             yield series, key, row
-
-    def _home(self, customer: str) -> int:
-        if self.book.count == 1:
-            return self.book.number
-        home = self._homes.get(customer)
-        if home is None:
-            if len(self._homes) >= _MOST_HOMES:
-                self._homes.clear()
-            home = self._homes[customer] = partition_of(customer.encode(), self.book.count)
-        return home
 
     # -- what else leaves
 
