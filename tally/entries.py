@@ -54,7 +54,7 @@ class Entry(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, record: ConsumerRecord[bytes, bytes]) -> Self:
         """Read an entry off its record. A foreign record in the topic becomes an entry of reason `unknown`."""
-        own = {name: value.decode("utf-8", "replace") for name, value in record.headers if name in _OWN}
+        own = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers if name in _OWN}
         metrics = own.get(rejections.HEADER_METRICS, "")
         return cls(
             Place(record.topic, record.partition, record.offset),
@@ -112,13 +112,14 @@ class Entry(msgspec.Struct, frozen=True):
         """The headers with which the entry is sent again.
 
         A whole entry goes as a new event. A partial one says which entry it mends and for which metrics, so that it
-        folds only into those, once each. Where the entry came of a replay itself, the first entry is named: an
-        event that is mended in two steps still counts once.
+        folds only into those, once each. Where the entry came of a replay itself (whatever was wrong with that), the
+        first entry is named: an event that is mended in two steps still counts once.
         """
         headers = self.original_headers()
-        if self.kind == rejections.KIND_PARTIAL:
-            first = next((value for name, value in self.headers if name == HEADER_REPLAY), str(self.place).encode())
-            headers += [(HEADER_REPLAY, first), (rejections.HEADER_METRICS, ",".join(self.metrics).encode())]
+        first = next((value for name, value in self.headers if name == HEADER_REPLAY), None)
+        if self.kind == rejections.KIND_PARTIAL or first is not None:
+            headers.append((HEADER_REPLAY, first or str(self.place).encode()))
+            headers.append((rejections.HEADER_METRICS, ",".join(self.metrics).encode()))
         return headers
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from tallygate.urls import connect
 
 from tally.servers import EmbeddedKafka, EmbeddedRedis
 from tests.integration.commands.running import environment, tally
 from tests.integration.commands.topics import make_topic
 from tests.servers.kafka import GivenKafka, Kafka
+from tests.servers.stores import Cluster
 
 
 @pytest.fixture
@@ -56,6 +58,25 @@ def test_definitions_with_a_fault_are_a_fault(tmp_path: Path) -> None:
     path.write_text("metrics: 1\n")
     ran = tally(environment("127.0.0.1:1", "x", TALLY_METRICS=str(path)), "doctor", "--json")
     assert (f"definitions {path}", f"tally validate {path}") in faults(ran.json)
+
+
+def test_a_cluster_is_looked_at_node_by_node(
+    embedded_kafka: EmbeddedKafka, redis_cluster: Cluster, unique: str, metrics: str
+) -> None:
+    """Each of the three primaries is named; totals that no worker keeps are told for partitions of every slot."""
+    url = redis_cluster.url
+    env = environment(embedded_kafka.bootstrap, unique, TALLY_REDIS=url, TALLY_METRICS=metrics)
+    with connect(url, timeout_s=5.0) as client:
+        client.hset(unique, mapping={"layout": 1, "partitions": 4})
+        for number in range(4):
+            client.hset(
+                f"{unique}:{{{number}}}", mapping={"y": 1, "n": 4, "c": 1, "f": 1, "v": 1, "o": 1, "a": "127.0.0.1:1"}
+            )
+    found = tally(env, "doctor", "--json").json["checks"]
+    assert len({check["about"] for check in found if check["about"].startswith("Redis ")}) == 3
+    (totals,) = [check["detail"] for check in found if check["about"] == f"totals of {unique}"]
+    assert totals == "partitions 0, 1, 2, 3 are older than 10 s: gates answer stale there; no worker runs"
+    assert ("worker 127.0.0.1:1", "note") in [(check["about"], check["state"]) for check in found]
 
 
 @pytest.fixture

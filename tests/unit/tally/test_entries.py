@@ -68,6 +68,13 @@ def test_a_partial_entry_mended_in_two_steps_names_the_first_entry() -> None:
     assert entry.replay_headers() == [("tally-replay", b"usage-rejected/0/3"), ("tally-metrics", b"b")]
 
 
+def test_a_replay_that_was_rejected_whole_stays_a_replay() -> None:
+    """Mended into something malformed, or too old by then: sent as a new event it would only be a duplicate."""
+    entry = Entry.of(record(headers={"tally-metrics": b"b", "tally-replay": b"usage-rejected/0/3"}))
+    assert entry.kind == "rejected"
+    assert entry.replay_headers() == [("tally-replay", b"usage-rejected/0/3"), ("tally-metrics", b"b")]
+
+
 def test_places_are_read_back_as_they_are_written() -> None:
     """`topic/partition/offset`, and nothing else."""
     assert Place.parse("usage-rejected/0/12") == Place("usage-rejected", 0, 12)
