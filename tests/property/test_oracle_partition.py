@@ -28,8 +28,8 @@ from tests.oracle.rules import Rules
 from tests.oracle.times import KINDS, SECOND
 from tests.oracle.values import Number, compact, decimal_text
 
-SETTLED_FOR = 2 * 3_600_000_000
-"""Microseconds of the clock for which a settled reservation is remembered."""
+SETTLED_FOR = 3_600_000_000
+"""Microseconds of the clock: as long as a hold lives, its settling must reach Redis whatever fails."""
 REFUSALS = ("malformed", "missing_field", "bad_timestamp", "too_old", "in_future", "too_large")
 
 
