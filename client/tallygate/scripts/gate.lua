@@ -13,30 +13,21 @@
 --       group does not name the metric's properties.
 local op = ARGV[1]
 local MOST = 9007199254740991
-local CODES = {
-  minute = 'mi', hour = 'ho', day = 'da', week = 'we', month = 'mo', quarter = 'qu', year = 'ye',
-  billing_period = 'bi', total = 'to', [''] = 'g',
-}
-
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local second = math.floor(now / 1000000)
+
 local function int(number)
   return string.format('%.0f', number)
 end
 
 -- 1. What stands in the partition's hash.
-local fields, place = {'y', 'n', 'f', 'c', 'r'}, {}
+local fields = {'y', 'n', 'f', 'c', 'r'}
 for i = 8, #ARGV, 3 do
-  if not place[ARGV[i]] then
-    fields[#fields + 1] = 'L:' .. ARGV[i]
-    place[ARGV[i]] = #fields
-  end
+  fields[#fields + 1] = 'L:' .. ARGV[i]
 end
 local status = redis.call('HMGET', KEYS[1], unpack(fields))
-local fresh, complete, revision = tonumber(status[3] or ''), status[4] == '1', status[5]
-if status[1] and (status[1] ~= ARGV[2] or status[2] ~= ARGV[3]) then
-  return {'layout', status[1], status[2]}
-end
+local fresh, complete, revision = status[3] and tonumber(status[3]), status[4] == '1', status[5]
 
 local function answer(word, allowed, reason, metric)
   return {
@@ -46,17 +37,19 @@ end
 if not status[1] then
   return answer('missing', false, 'stale', ARGV[8])
 end
+if status[1] ~= ARGV[2] or status[2] ~= ARGV[3] then
+  return {'layout', status[1], status[2]}
+end
 
 -- 2. What stands in the customer's hash. Each total that a line touches is a target: the metric's overall one, and its
 -- group's.
-local metrics, targets, target_of, wanted = {}, {}, {}, {':a', ':l'}
+local targets, target_of, wanted = {}, {}, {':a', ':l'}
 local function target(name, metric, group)
-  local found = target_of[name]
-  if not found then
-    found = {name = name, metric = metric, group = group, cost = 0, at = #wanted + 1}
-    targets[#targets + 1], target_of[name], wanted[found.at] = found, found, name
+  if not target_of[name] then
+    wanted[#wanted + 1] = name
+    target_of[name] = {name = name, metric = metric, group = group, cost = 0, at = #wanted}
+    targets[#targets + 1] = target_of[name]
   end
-  return found
 end
 for i = 8, #ARGV, 3 do
   target(ARGV[i], ARGV[i], false)
@@ -64,42 +57,21 @@ for i = 8, #ARGV, 3 do
     target(ARGV[i] .. ARGV[i + 1], ARGV[i], ARGV[i + 1])
   end
 end
-local held = redis.call('HMGET', KEYS[2], unpack(wanted))
-if held[1] then
-  return {'alias', held[1]}
+local totals = redis.call('HMGET', KEYS[2], unpack(wanted))
+if totals[1] then
+  return {'alias', totals[1]}
 end
 if not revision then
   return answer('answer', false, 'stale', ARGV[8]) -- limits are not there yet
 end
-local own = held[2] and cjson.decode(held[2]) or {}
-
--- The limits of a metric's overall total (group false) or of a group: the customer's for a window, else the one for all.
-local function limits_of(name, metric, group)
-  local function listed(from)
-    if not from then
-      return {}
-    end
-    return (group and (from.g or {})[group]) or (not group and from.o) or {}
-  end
-  local found = {}
-  local mine = listed((own.m or {})[name])
-  for i = 1, #mine do
-    found[i] = mine[i]
-  end
-  for _, limit in ipairs(listed(metric)) do
-    local taken = false
-    for i = 1, #mine do
-      taken = taken or mine[i].w == limit.w
-    end
-    if not taken then
-      found[#found + 1] = limit
-    end
-  end
-  return found
-end
+local own = totals[2] and cjson.decode(totals[2]) or {}
+local stamp = revision .. (own.r or '')
 
 -- An amount written as a plain decimal, scaled and rounded up.
 local function scaled(text, decimals)
+  if decimals == 0 and #text < 16 and not string.find(text, '.', 1, true) then
+    return tonumber(text)
+  end
   local whole, rest = string.match(text, '^(%d+)%.?(%d*)$')
   local digits = whole .. string.sub(rest .. string.rep('0', decimals), 1, decimals)
   digits = string.gsub(digits, '^0+', '')
@@ -113,38 +85,23 @@ local function scaled(text, decimals)
   return math.min(amount, MOST)
 end
 
--- An amount at fewer decimals, rounded up.
-local function at_decimals(amount, fewer)
-  if fewer == 0 then
-    return amount
-  end
-  local step = 10 ^ fewer
-  local rest = math.fmod(amount, step)
-  return (amount - rest) / step + (rest > 0 and 1 or 0)
-end
-
-local function shown(amount, decimals)
-  local text = string.format('%.0f', math.abs(amount))
-  if decimals > 0 then
-    text = string.rep('0', decimals + 1 - #text) .. text
-    text = string.sub(text, 1, -decimals - 1) .. '.' .. string.sub(text, -decimals)
-    text = string.gsub(string.gsub(text, '0+$', ''), '%.$', '')
-  end
-  return (amount < 0 and '-' or '') .. text
-end
-
-for _, each in ipairs(targets) do
-  local metric = metrics[each.metric]
+local metrics = {}
+for i = 8, #ARGV, 3 do
+  local name, group = ARGV[i], ARGV[i + 1]
+  local metric = metrics[name]
   if not metric then
-    local text = status[place[each.metric]]
+    local text = status[6 + (i - 8) / 3]
     if not text then
-      return answer('answer', false, 'unknown_metric', each.metric)
+      return answer('answer', false, 'unknown_metric', name)
     end
     metric = cjson.decode(text)
-    metrics[each.metric] = metric
+    metrics[name] = metric
   end
-  if each.group then
-    local properties, count = cjson.decode(each.group), 0
+  local cost = scaled(ARGV[i + 2], metric.d)
+  local overall = target_of[name]
+  overall.cost = overall.cost + cost
+  if group ~= '' then
+    local properties, count = cjson.decode(group), 0
     for _ in pairs(properties) do
       count = count + 1
     end
@@ -152,30 +109,64 @@ for _, each in ipairs(targets) do
       count = count - (properties[property] == nil and MOST or 1)
     end
     if count ~= 0 then
-      return {'wrong_group', each.metric}
+      return {'wrong_group', name}
     end
-  end
-end
-for i = 8, #ARGV, 3 do
-  local cost = scaled(ARGV[i + 2], metrics[ARGV[i]].d)
-  local overall = target_of[ARGV[i]]
-  overall.cost = overall.cost + cost
-  if ARGV[i + 1] ~= '' then
-    local grouped = target_of[ARGV[i] .. ARGV[i + 1]]
+    local grouped = target_of[name .. group]
     grouped.cost = grouped.cost + cost
   end
 end
 
--- 3. The window that holds an instant: of a total that has one, else of the calendar.
+-- The limits of a metric's overall total (group false) or of a group: the customer's for a window, else the one for all.
+local function limits_of(name, metric, group)
+  local mine, shared = own.m and own.m[name], metric
+  if group then
+    mine, shared = mine and mine.g and mine.g[group], shared.g and shared.g[group]
+  else
+    mine, shared = mine and mine.o, shared.o
+  end
+  if not mine or not shared then
+    return mine or shared or {}
+  end
+  local found = {unpack(mine)}
+  for _, limit in ipairs(shared) do
+    local taken = false
+    for i = 1, #mine do
+      taken = taken or mine[i].w == limit.w
+    end
+    if not taken then
+      found[#found + 1] = limit
+    end
+  end
+  return found
+end
+
+-- 3. The window of a kind that holds an instant: its start, its end, and the amount that a total has there: that of
+-- its entry, 0 where it has none, nil where it does not say it for the gate. A total is compact JSON, see docs/redis.md;
+-- only the entries of the kind are read.
 local calendar
 local function window_at(kind, seconds, row)
+  local known = not row or string.sub(row, 1, 6) == '{"w":{'
+  local from = row and string.find(row, '"' .. kind .. '":[[', 1, true)
   if kind == 'total' then
-    return 0, nil, row and row.w and row.w.total and row.w.total[1]
+    local amount = from and string.match(row, '^%[%[null,null,"[^"]*",%d+,"([^"]*)"', from + 8)
+    if from then
+      return 0, nil, tonumber(amount)
+    end
+    return 0, nil, known and 0 or nil
   end
-  local entries = row and row.w and row.w[kind] or {}
-  for i = 1, #entries do
-    if entries[i][1] <= seconds and seconds < entries[i][2] then
-      return entries[i][1], entries[i][2], entries[i]
+  if from then
+    local at = from + #kind + 3
+    while true do
+      local _, last, start, stop, amount = string.find(row, '^.%[(-?%d+),(-?%d+),"[^"]*",%d+,"([^"]*)"[^%]]*%]', at)
+      if not last then
+        break
+      end
+      start, stop = tonumber(start), tonumber(stop)
+      if start <= seconds and seconds < stop then
+        return start, stop, tonumber(amount)
+      end
+      at = last + 1
+      known = known and string.find(row, '^[],]', at)
     end
   end
   if not calendar then
@@ -185,66 +176,67 @@ local function window_at(kind, seconds, row)
   for _, span in ipairs(calendar[kind] or {}) do
     if span[1] <= seconds and seconds < span[2] then
       local start = span[1] + math.floor((seconds - span[1]) / span[3]) * span[3]
-      return start, math.min(start + span[3], span[2]), nil
+      return start, math.min(start + span[3], span[2]), known and 0 or nil
     end
   end
   return nil
 end
 
--- 4. What is used, of each limit.
-local second = math.floor(now / 1000000)
-local limits, sum_of = {}, {}
+local function sum_at(kind, start, name)
+  return '=' .. (kind == '' and 'g' or string.sub(kind, 1, 2) .. int(start)) .. ' ' .. name
+end
+
+-- 4. What is used, of each limit; and the sum of what is held there. Where a total does not say what the gate can
+-- count, the limit has no sum: nothing is known, and that is no zero.
+local limits, sum_of, names = {}, {}, {'r', '#' .. ARGV[6]}
 for _, each in ipairs(targets) do
   local metric = metrics[each.metric]
-  each.limits = limits_of(each.metric, metric, each.group)
-  local row = #each.limits > 0 and held[each.at] and cjson.decode(held[each.at]) or nil
-  for _, limit in ipairs(each.limits) do
+  local row = totals[each.at]
+  for _, limit in ipairs(limits_of(each.metric, metric, each.group)) do
     local found = {limit = limit, target = each, decimals = metric.d}
+    local start
     if metric.k == 'g' then
-      found.used, found.start = row and tonumber(row.ss) or (not row and metric.i) or nil, ''
-    else
-      local start, stop, entry = window_at(limit.w, second, row)
-      found.start, found.stop = start and int(start), stop
-      if start then
-        found.used = entry and tonumber(entry[5]) or (not entry and 0) or nil
+      start = 0
+      found.used = metric.i
+      if row then
+        found.used = tonumber(string.match(row, '"ss":"([^"]*)"') or '')
       end
+    else
+      start, found.stop, found.used = window_at(limit.w, second, row)
     end
-    -- A total that does not say what it is for the gate is not known, and no zero.
-    if found.used and found.start then
-      found.sum = '=' .. CODES[limit.w] .. found.start .. ' ' .. each.name
+    if start and found.used then
+      found.sum = sum_at(limit.w, start, each.name)
       sum_of[each.name .. ' ' .. limit.w] = found.sum
+      names[#names + 1] = found.sum
     end
     limits[#limits + 1] = found
   end
 end
 
 -- 5. What is held. Holds whose deadline the totals have passed are no longer there.
-local lapsed = {}
-if fresh and complete then
+local held = redis.call('HMGET', KEYS[3], unpack(names))
+local lapsed
+if fresh and complete and (held[1] or held[2]) then
   local ids = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', status[3], 'LIMIT', 0, 1000)
-  for _, id in ipairs(ids) do
-    if op == 'reserve' then
+  if ids[1] and op == 'reserve' then
+    for _, id in ipairs(ids) do
       forget(KEYS[3], KEYS[4], id)
-    else
+    end
+    held = redis.call('HMGET', KEYS[3], unpack(names))
+  elseif ids[1] then
+    lapsed = {}
+    for _, id in ipairs(ids) do
       lapsed[id] = true
     end
   end
 end
-local stamp = revision .. (own.r or '')
+local stamped, already = held[1], held[2]
 local sums = {}
-local stamped = redis.call('HGET', KEYS[3], 'r')
 if stamped == stamp then
-  local names = {}
-  for _, found in ipairs(limits) do
-    names[#names + 1] = found.sum
+  for i = 3, #names do
+    sums[names[i]] = tonumber(held[i] or 0)
   end
-  if names[1] then
-    local values = redis.call('HMGET', KEYS[3], unpack(names))
-    for i, name in ipairs(names) do
-      sums[name] = tonumber(values[i] or 0)
-    end
-  end
-  for id in pairs(lapsed) do
+  for id in pairs(lapsed or {}) do
     local hold = redis.call('HGET', KEYS[3], '#' .. id)
     if hold and hold ~= 'S' then
       read_hold(hold, nil, function(sum, amount)
@@ -275,14 +267,10 @@ local function line_of(field, name, cost, seconds, add)
     for _, limit in ipairs(limits_of(name, metric, group)) do
       local sum = not seconds and sum_of[total .. ' ' .. limit.w]
       if seconds then
-        local start = ''
-        if metric.k ~= 'g' then
-          -- Of an instant that the calendar does not know any more, it counts in the window of now: too much, not
-          -- too little.
-          start = window_at(limit.w, seconds) or window_at(limit.w, second)
-          start = start and int(start)
-        end
-        sum = start and '=' .. CODES[limit.w] .. start .. ' ' .. total
+        -- Of an instant that the calendar does not know any more, it counts in the window of now: too much, not too
+        -- little.
+        local start = metric.k == 'g' and 0 or window_at(limit.w, seconds) or window_at(limit.w, second)
+        sum = start and sum_at(limit.w, start, total)
       end
       if sum then
         text = text .. '\n' .. mark .. string.match(sum, '^=(%S+)') .. tail
@@ -310,7 +298,7 @@ if stamped and stamped ~= stamp then
       if op == 'reserve' then
         redis.call('HDEL', KEYS[3], name)
       end
-    elseif string.sub(name, 1, 1) == '#' and hold ~= 'S' and not lapsed[string.sub(name, 2)] then
+    elseif string.sub(name, 1, 1) == '#' and hold ~= 'S' and not (lapsed and lapsed[string.sub(name, 2)]) then
       local at = string.match(hold, '^%d+')
       local text = at
       read_hold(hold, function(field, cost)
@@ -334,19 +322,35 @@ if stamped and stamped ~= stamp then
 end
 
 -- 6. The hold that is there already, if any.
-local already
-if op == 'reserve' then
-  already = redis.call('HGET', KEYS[3], '#' .. ARGV[6])
-  if already and already ~= 'S' then
-    local lines, i, same = #ARGV, 8, true
-    read_hold(already, function(field, cost)
-      same = same and i <= lines and field == ARGV[i] .. ARGV[i + 1] and cost == ARGV[i + 2]
-      i = i + 3
-    end)
-    if not same or i <= lines then
-      return {'other_lines'}
-    end
+if already and already ~= 'S' then
+  local i, same = 8, true
+  read_hold(already, function(field, cost)
+    same = same and i <= #ARGV and field == ARGV[i] .. ARGV[i + 1] and cost == ARGV[i + 2]
+    i = i + 3
+  end)
+  if not same or i <= #ARGV then
+    return {'other_lines'}
   end
+end
+
+-- An amount at fewer decimals, rounded up.
+local function at_decimals(amount, fewer)
+  if fewer == 0 then
+    return amount
+  end
+  local step = 10 ^ fewer
+  local rest = math.fmod(amount, step)
+  return (amount - rest) / step + (rest > 0 and 1 or 0)
+end
+
+local function shown(amount, decimals)
+  local text = string.format('%.0f', math.abs(amount))
+  if decimals > 0 then
+    text = string.rep('0', decimals + 1 - #text) .. text
+    text = string.sub(text, 1, -decimals - 1) .. '.' .. string.sub(text, -decimals)
+    text = string.gsub(string.gsub(text, '0+$', ''), '%.$', '')
+  end
+  return (amount < 0 and '-' or '') .. text
 end
 
 -- 7. The verdict on each limit.

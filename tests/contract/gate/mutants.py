@@ -26,8 +26,8 @@ MUTANTS: dict[str, tuple[str, str]] = {
     "a cost is rounded down": ("    amount = amount + 1\n", "\n"),
     "a grouped line is held to its group only": ("  overall.cost = overall.cost + cost", "  overall.cost = 0"),
     "a group's limit is that of the metric": (
-        "return (group and (from.g or {})[group]) or (not group and from.o) or {}",
-        "return from.o or {}",
+        "mine, shared = mine and mine.g and mine.g[group], shared.g and shared.g[group]",
+        "mine, shared = mine and mine.o, shared.o",
     ),
     "the limit for all beside the customer's": ("taken = taken or mine[i].w == limit.w", "taken = false"),
     "the customer's limits in no window but theirs": ("taken = taken or mine[i].w == limit.w", "taken = true"),
@@ -36,8 +36,16 @@ MUTANTS: dict[str, tuple[str, str]] = {
         "return answer('answer', false, 'unknown_metric'",
         "return answer('answer', true, 'no_limit'",
     ),
-    "a window's end belongs to it": ("seconds < entries[i][2] then", "seconds <= entries[i][2] then"),
+    "a window's end belongs to it": (
+        "if start <= seconds and seconds < stop then",
+        "if start <= seconds and seconds <= stop then",
+    ),
     "the calendar's window ends late": ("math.min(start + span[3], span[2])", "start + 2 * span[3]"),
+    "a total of another form is zero": (
+        "local known = not row or string.sub(row, 1, 6) == '{\"w\":{'",
+        "local known = true",
+    ),
+    "a total of all time is another window's": ("from + 8)", "from + 9)"),
     # staleness
     "stale totals are fresh": ("or lag > tonumber(", "or false and lag > tonumber("),
     "stale a moment too early": ("or lag > tonumber(", "or lag >= tonumber("),
@@ -45,10 +53,7 @@ MUTANTS: dict[str, tuple[str, str]] = {
     "a refill without limits has none": ("if not revision then", "revision = revision or ''\nif false then"),
     "a clock ahead is fresh for ever": ("or lag < -1000000 ", ""),
     "what is stale always denies": ("'stale', limit.s ~= 'a'", "'stale', true"),
-    "an unscaled total is zero": (
-        "entry and tonumber(entry[5]) or (not entry and 0) or nil",
-        "entry and tonumber(entry[5]) or 0",
-    ),
+    "an unscaled total is zero": ("return start, stop, tonumber(amount)", "return start, stop, tonumber(amount) or 0"),
     # holds
     "a hold lapses by the clock": ("'-inf', status[3], 'LIMIT', 0, 1000", "'-inf', int(now), 'LIMIT', 0, 1000"),
     "a hold lapses a moment too late": (
@@ -61,8 +66,8 @@ MUTANTS: dict[str, tuple[str, str]] = {
         "local taken = op == 'reserve' and not refused",
     ),
     "a settled id is admitted": ("allowed, reason = false, 'settled'", "allowed, reason = true, 'settled'"),
-    "other lines are the same hold": ("if not same or i <= lines then", "if false then"),
-    "more lines are the same hold": ("if not same or i <= lines then", "if not same then"),
+    "other lines are the same hold": ("if not same or i <= #ARGV then", "if false then"),
+    "more lines are the same hold": ("if not same or i <= #ARGV then", "if not same then"),
     "a hold of no sum": (
         "redis.call('HINCRBY', KEYS[3], each[1], each[2])",
         "redis.call('HINCRBY', KEYS[3], each[1], 0)",
@@ -87,8 +92,8 @@ MUTANTS: dict[str, tuple[str, str]] = {
         "",
     ),
     "holds of before stay in the new window": (
-        "found.start, found.stop = start and int(start), stop",
-        "found.start, found.stop = start and '1', stop",
+        "string.sub(kind, 1, 2) .. int(start))",
+        "string.sub(kind, 1, 2) .. '1')",
     ),
     "the event's time is another": (
         "allowed, at = true, string.match(already, '^%d+')",
@@ -126,12 +131,12 @@ MUTANTS: dict[str, tuple[str, str]] = {
     "a whole publication drops the limits": ("if known[2] then redis.call('HSET', totals, ':l', known[2]) end", ""),
     "other decimals are complete": ("redis.call('HDEL', status, 'c', 'v', 'f')", ""),
     "aliases are not followed": (
-        "if held[1] then\n  return {'alias', held[1]}",
-        "if false then\n  return {'alias', held[1]}",
+        "if totals[1] then\n  return {'alias', totals[1]}",
+        "if false then\n  return {'alias', totals[1]}",
     ),
     "another number of partitions is not seen": (
-        "(status[1] ~= ARGV[2] or status[2] ~= ARGV[3])",
-        "status[1] ~= ARGV[2]",
+        "if status[1] ~= ARGV[2] or status[2] ~= ARGV[3] then\n  return {'layout', status[1], status[2]}\nend\n\n-- 2.",
+        "-- 2.",
     ),
 }
 

@@ -279,7 +279,7 @@ class RedisWorld:
         for (name, field), state in self._states.items():
             scale = scales.get(layout.split_field(field)[0])
             if name == customer and scale is not None:
-                rows[field] = json.dumps({"w": {}, "s": str(state), "ss": _scaled(state, scale)})
+                rows[field] = json.dumps({"w": {}, "s": str(state), "ss": _scaled(state, scale)}, separators=(",", ":"))
         return rows
 
 
