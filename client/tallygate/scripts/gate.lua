@@ -166,8 +166,8 @@ local function window_at(kind, seconds, row)
         return start, stop, tonumber(amount)
       end
       at = last + 1
-      known = known and string.find(row, '^[],]', at)
     end
+    known = known and string.sub(row, at, at) == ']' -- all entries were read
   end
   if not calendar then
     local text = redis.call('HGET', KEYS[1], 'C:' .. (own.z or ''))
