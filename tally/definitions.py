@@ -22,7 +22,12 @@ class PlugIns(Mapping[str, PlugIn]):
             raise KeyError(name)
         from stream.core.metrics.registry import metric_type  # the fold and numpy come with it
 
-        return metric_type(name)
+        try:
+            return metric_type(name)
+        except Exception as error:  # whatever another distribution's code raises when it is imported or made
+            raise click.ClickException(
+                f"The metric type {name!r} cannot be used: {error or type(error).__name__}"
+            ) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._names))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import click
 import pytest
 
 from schemas.faults import Fault, Faults
@@ -17,6 +18,9 @@ class Median:
     def faults(self, definition):
         compression = definition.extra.get("compression", 100)
         return [] if compression >= 10 else [("compression", f"is {compression}: write 10 or more")]
+
+    def build(self, definition, terms):
+        raise NotImplementedError
 """
 FILE = """\
 metrics:
@@ -97,3 +101,15 @@ def test_every_setting_that_verdicts_depend_on_reaches_the_fold() -> None:
     assert (made.app, made.max_age_us, made.max_ahead_us) == ("other", day, 60_000_000)
     assert made.keep_us == (60_000_000, 3_600_000_000, 2 * day, *[3 * day] * 5, None)
     assert made.sliding_late_us == 240_000_000
+
+
+def test_a_plug_in_that_is_broken_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own exception does not become a traceback of ours."""
+    about = tmp_path / "broken_of_tests-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-of-tests\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[tallystream.metrics]\nbroken_of_tests = broken_of_tests:Broken\n")
+    (tmp_path / "broken_of_tests.py").write_text("raise OSError('no such library')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(click.ClickException, match="The metric type 'broken_of_tests' cannot be used: no such library"):
+        load(written(tmp_path, type="broken_of_tests"))
