@@ -150,14 +150,13 @@ class Kafka:
             await asyncio.sleep(0.05)
         return False
 
-    async def record(self, tp: TopicPartition, offset: int, isolation: str) -> Record | None:
-        """Return the first record at or after `offset`, None where the log has none there."""
-        end = await self.high_watermark(tp)
-        if offset >= end:
+    async def record(self, tp: TopicPartition, offset: int, isolation: str, patience: float = 5.0) -> Record | None:
+        """Return the record at `offset`; another one, or None after `patience` seconds, where the log has not got it."""
+        try:
+            async for records in self.read(tp, offset, offset + 1, isolation=isolation, patience=patience):
+                return records[0]
+        except NoProgress:
             return None
-        async for records in self.read(tp, offset, end, isolation=isolation):
-            for record in records:
-                return record
         return None
 
     async def read(

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 #: Seconds between two tries at a takeover, doubled from the first to the last.
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 
+#: Seconds after which a shard that is lost was not lost for what its predecessor was lost for: the pauses begin anew.
+LONG_LIFE = 30.0
+
 #: Partitions that recover side by side: more would only share the same core and hold more of the changelog in memory.
 TOGETHER = 4
 
@@ -117,8 +120,10 @@ class Shards:
                     await shard.take_over()
                 self._place({tp: shard.wanted})
                 log.info("%s: running from offset %s, %d rows recovered", tp, shard.wanted, shard.recovered_rows)
-                pause = FIRST_PAUSE
+                running = asyncio.get_running_loop().time()
                 why = await shard.lost()
+                if asyncio.get_running_loop().time() - running > LONG_LIFE:
+                    pause = FIRST_PAUSE
             except Halted as exc:
                 self._halt(number, exc)
                 return

@@ -14,6 +14,7 @@ from tests.integration.engine.lab import Lab, lab, wait_for
 def one(embedded_kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> Iterator[Lab]:
     """An app of its own on the shared embedded broker."""
     with lab(embedded_kafka.bootstrap, unique, tmp_path) as made:
+        made.knows_ends = False
         yield made
 
 
@@ -37,3 +38,16 @@ def test_a_killed_worker_loses_nothing(one: Lab) -> None:
     entries = {value or b"" for _, _, _, value in one.read(f"{one.app}-rejected")}
     assert entries == {b'{"no":%d}' % i for i in range(16000) if i % 10 == 5}
     assert "no transactions" in one.log("b")
+
+
+def test_side_records_of_the_last_commit_are_sent_again(one: Lab) -> None:
+    """A worker dies between its batch and the side records in it: the next one sends them, and none is missing."""
+    worker = one.worker("a", TALLY_FAILPOINT="after_end:10")
+    one.settled("a")
+    one.send(3000, value=lambda i: b'{"no":%d}' % i)
+    wait_for(lambda: worker.poll() is not None, "the kill")
+    one.worker("b")
+    one.settled("b")
+    wait_for(lambda: one.recount().caught_up, "the headers to reach the log's end")
+    entries = {value or b"" for _, _, _, value in one.read(f"{one.app}-rejected")}
+    assert entries == {b'{"no":%d}' % i for i in range(3000)}

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
 from tests.integration.engine.lab import Lab, lab, wait_for
 from tests.servers.kafka import Kafka
+from tests.servers.records import create_topics
 
 pytestmark = pytest.mark.kafka
 
@@ -203,3 +206,73 @@ def test_a_commit_that_cannot_be_written_whole_is_not_written_at_all(one: Lab) -
     assert found.exact, found.difference()
     assert counted < {i for ids in found.counted.values() for i in ids}
     assert [value for _, _, _, value in one.read(f"{one.app}-rejected")] == [b'{"no":"%s"}' % long]
+
+
+@pytest.mark.parametrize("name", ["after_fold", "after_produce", "before_end", "after_end"])
+def test_a_kill_within_a_commit_leaves_all_of_it_or_nothing(one: Lab, name: str) -> None:
+    """SIGKILL at each step of a commit: what the next owner finds is whole, and every id is counted once."""
+    worker = one.worker("a", TALLY_FAILPOINT=f"{name}:12")
+    one.settled("a")
+    sending = flowing(one, 4.0)
+    wait_for(lambda: worker.poll() is not None, f"{name} to be hit")
+    one.worker("b")
+    one.settled("b")
+    sending.join()
+    one.prove()
+
+
+def test_a_topic_made_anew_stops_the_partition_and_says_so(one: Lab) -> None:
+    """The events topic is deleted and created again: no event of it is counted on top of the old totals."""
+    one.worker("a")
+    one.settled("a")
+    one.send(1000)
+    one.prove()
+    one.workers["a"].kill()
+    admin = AdminClient({"bootstrap.servers": one.bootstrap})
+    admin.delete_topics([one.events])[one.events].result(30)
+    wait_for(lambda: one.events not in admin.list_topics(timeout=10).topics, "the topic to go")
+    create_topics(one.bootstrap, {one.events: 4})
+    one.send(1200, value=lambda i: b'{"id":"other%d"}' % i)
+    one.worker("b")
+    wait_for(lambda: one.log("b").count("stands still") == 4, "all partitions to stand still")
+    assert one.log("b").count("the topic was made anew") == 4
+    assert "tally reset --partition 0" in one.log("b")
+    assert sum(h.counts.counted for h in one.recount().headers.values()) == 1000
+    assert one.workers["b"].poll() is None
+
+
+def test_events_deleted_before_they_were_counted_stop_the_partition(one: Lab) -> None:
+    """Retention went past what was counted: the worker says which offsets are gone, and does not jump over them."""
+    one.worker("a")
+    one.settled("a")
+    one.send(1000)
+    one.prove()
+    counted = {n: h.next_offset or 0 for n, h in one.recount().headers.items()}
+    one.workers["a"].kill()
+    one.send(1000)
+    admin = AdminClient({"bootstrap.servers": one.bootstrap})
+    for done in admin.delete_records([TopicPartition(one.events, n, counted[n] + 10) for n in counted]).values():
+        done.result(30)
+    one.worker("b")
+    wait_for(lambda: one.log("b").count("stands still") == 4, "all partitions to stand still")
+    for n, offset in counted.items():
+        assert f"{one.events} partition {n}: the events of offsets {offset} to {offset + 9} were deleted" in one.log(
+            "b"
+        )
+
+
+def test_partitions_added_to_the_topic_stop_the_worker(one: Lab) -> None:
+    """With another number of partitions customers have other homes: the worker refuses to mix them."""
+    one.worker("a")
+    one.settled("a")
+    one.send(1000)
+    one.prove()
+    one.workers["a"].kill()
+    admin = AdminClient({"bootstrap.servers": one.bootstrap})
+    admin.create_partitions([NewPartitions(one.events, 6)])[one.events].result(30)
+    wait_for(lambda: len(admin.list_topics(timeout=10).topics[one.events].partitions) == 6, "six partitions")
+    worker = one.worker("b")
+    wait_for(lambda: worker.poll() is not None, "the worker to refuse")
+    assert worker.returncode != 0
+    assert "has 6 partitions" in one.log("b")
+    assert "customers' homes moved" in one.log("b")
