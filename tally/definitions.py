@@ -26,7 +26,7 @@ class PlugIns(Mapping[str, PlugIn]):
             return metric_type(name)
         except Exception as error:  # whatever another distribution's code raises when it is imported or made
             raise click.ClickException(
-                f"The metric type {name!r} cannot be used: {error or type(error).__name__}"
+                f"The metric type {name!r} cannot be used: {str(error) or type(error).__name__}"
             ) from error
 
     def __iter__(self) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+import msgspec
 from tallygate import layout
 
 from agents import attach
@@ -176,7 +177,10 @@ class Worker:
             state = None
         if not isinstance(state, Partition):
             raise NotHere(number)
-        return state.usage(canonical, metric, window, at_us)
+        rows = state.usage(canonical, metric, window, at_us)
+        # a quiet partition's clock stands still: the totals hold as of the moment up to which Kafka's end was reached
+        fresh_us = self._publishers[number].fresh_us
+        return rows if fresh_us is None else [msgspec.structs.replace(row, as_of_us=fresh_us) for row in rows]
 
     async def owner(self, partition: int) -> str | None:
         """The address that the owner of a partition left in Redis."""
