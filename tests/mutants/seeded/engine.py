@@ -1,0 +1,134 @@
+"""Faults of the engine: the commit, the takeover, the blocks and the assignment, on a real Kafka."""
+
+from tests.mutants.catalogue import Mutant
+
+KAFKA = "tests/integration/engine/test_engine_on_kafka.py::"
+EMBEDDED = "tests/integration/engine/test_engine_on_embedded.py::"
+
+MUTANTS = (
+    Mutant(
+        "stream/engine/committer.py",
+        "        await producer.begin_transaction()  # 1\n",
+        "        await producer.begin_transaction()\n"
+        "        head = _batches(producer, [(*commit.rows[0], [], now)])[0]\n"
+        "        await (await producer.send_batch(head, self._topics.changelog, partition=self._partition))\n"
+        "        await producer.commit_transaction()\n"
+        "        await producer.begin_transaction()\n",
+        "the header is written outside the transaction",
+        (f"{KAFKA}test_a_kill_within_a_commit_leaves_all_of_it_or_nothing",),
+    ),
+    Mutant(
+        "stream/engine/committer.py",
+        "        await asyncio.gather(*futures)  # 3\n",
+        "        await asyncio.gather(*futures, return_exceptions=True)\n",
+        "a batch that failed alone is passed over",
+        (f"{KAFKA}test_a_commit_that_cannot_be_written_whole_is_not_written_at_all",),
+    ),
+    Mutant(
+        "stream/engine/app.py",
+        'f"{self.name}-{self.events_topic}-{number}"',
+        'f"{self.name}-{self.events_topic}-{number}-{id(self)}"',
+        "every worker has a transactional id of its own: nobody is fenced",
+        (f"{KAFKA}test_a_stopped_worker_changes_nothing_and_comes_back",),
+    ),
+    Mutant(
+        "stream/engine/kafka.py",
+        "            while position < end:\n",
+        "            while position < end - 40:\n",
+        "the takeover stops reading a little before the end",
+        (f"{KAFKA}test_a_killed_worker_loses_nothing",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "        return self.state.header.next_offset if self.running else None",
+        "        return (self.state.header.next_offset or 0) + 1 if self.running else None",
+        "the source is read from one event too far on",
+        (f"{KAFKA}test_a_worker_that_joins_takes_its_share",),
+    ),
+    Mutant(
+        "stream/engine/blocks.py",
+        "        if offset < self.start:\n            return None\n",
+        "",
+        "a gap before a block goes unseen",
+        (f"{KAFKA}test_events_deleted_before_they_were_counted_stop_the_partition", "stream/engine/blocks.py"),
+    ),
+    Mutant(
+        "stream/engine/transport.py",
+        "                blocks[TP(tp.topic, tp.partition)] = Block(start, fetched.get(tp, ()), end)",
+        "                records = fetched.get(tp, ())\n"
+        "                if records:\n"
+        "                    blocks[TP(tp.topic, tp.partition)] = Block(start, records, records[-1].offset + 1)",
+        "a block ends with its last record: markers are never passed",
+        (f"{KAFKA}test_markers_and_aborted_events_do_not_stop_the_stream",),
+    ),
+    Mutant(
+        "stream/engine/transport.py",
+        '        consumer._isolation_level = "read_committed"\n',
+        "",
+        "what a producer aborted is counted",
+        (f"{KAFKA}test_markers_and_aborted_events_do_not_stop_the_stream",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "        state.begin_term()  # 5\n",
+        "        state.header.number += 1\n        state._moved = True\n",
+        "two owners share a term",
+        (f"{KAFKA}test_a_stopped_worker_changes_nothing_and_comes_back",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "Fingerprint.of(record) != last",
+        "False",
+        "a topic made anew is taken for the old one",
+        (f"{KAFKA}test_a_topic_made_anew_stops_the_partition_and_says_so",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "        if header.next_offset < begin:\n            raise Halted(gone(tp, header.next_offset, begin))\n",
+        "",
+        "events that were deleted uncounted are jumped over",
+        (f"{KAFKA}test_events_deleted_before_they_were_counted_stop_the_partition",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "                self._poison.blame(rest.records, exc)\n",
+        "",
+        "an event on which the fold fails is tried for ever",
+        (f"{KAFKA}test_an_event_on_which_the_fold_fails_is_refused_and_the_stream_goes_on",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        '            self.lose(f"{what}: {exc!r}")\n',
+        "",
+        "after a commit that failed the shard folds on",
+        (f"{KAFKA}test_a_commit_that_cannot_be_written_whole_is_not_written_at_all",),
+    ),
+    Mutant(
+        "stream/engine/shards.py",
+        "        if shard is None or not shard.running:\n            return\n",
+        "        if shard is None:\n            return\n        if not shard.running:\n            self._parts.ack(message)\n            shard = Shard.__new__(Shard)\n",
+        "blocks reach a shard that is not recovered",
+        (f"{KAFKA}test_a_worker_that_joins_takes_its_share",),
+    ),
+    Mutant(
+        "stream/engine/committer.py",
+        "        if outbox.version == version:\n",
+        "        if outbox.version != version:\n",
+        "side records of the last commit are not sent again",
+        (f"{EMBEDDED}test_side_records_of_the_last_commit_are_sent_again",),
+    ),
+    Mutant(
+        "stream/engine/process.py",
+        "        timer.start()\n",
+        "",
+        "a broker that hangs keeps a stopped worker alive",
+        (f"{KAFKA}test_a_worker_ends_at_sigterm_although_a_commit_hangs",),
+    ),
+    Mutant(
+        "stream/engine/app.py",
+        "        if logs < self.count:\n",
+        "        if logs > self.count:\n",
+        "partitions that were added are mixed in",
+        (f"{KAFKA}test_partitions_added_to_the_topic_stop_the_worker",),
+    ),
+)
