@@ -1,6 +1,6 @@
 """The state of a gauge for one customer and group, or for all groups together.
 
-Steps are saved in the order of their arrival, 64 to a chunk, so that an event writes one chunk whatever
+Steps are saved in the order of their arrival, 16 to a chunk, so that an event writes one chunk whatever
 its own time; those that can no longer change are deleted, their outcome being in the timeline's base.
 A step costs about 250 bytes of memory while it is live, which is for `max_age` or the `lateness`.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
+from stream.core.metrics.around import around
 from stream.core.metrics.base import (
     DAY,
     DAY_US,
@@ -26,7 +27,7 @@ from stream.core.metrics.base import (
     kept,
 )
 from stream.core.metrics.lanes import ENTITY, NUMBER, OPERAND, ORDER, US, Step
-from stream.core.metrics.measures import Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
+from stream.core.metrics.measures import FOREVER, Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
 from stream.core.metrics.packs import Chunks, Packs, Parts, key_of
 from stream.core.metrics.rounding import rounded
 from stream.core.metrics.table import Table
@@ -38,7 +39,7 @@ from stream.core.text import text
 if TYPE_CHECKING:
     from stream.core.metrics.gauge import GaugeMetric
 
-_SHIFT = 6  # 64 steps to a chunk
+_SHIFT = 4  # 16 steps to a chunk: each commit writes the newest one again
 _NO_MARK = [-(1 << 62), 0]
 
 
@@ -167,7 +168,7 @@ class GaugeState:
 
     def _row(self, kind: int, start: int) -> Shown | None:
         """The row of a window, after the timeline has settled."""
-        found = self._timeline.total(self._tracks[kind], start * SECOND_US)
+        found = self._timeline.total(self._tracks[kind], -FOREVER if kind == TOTAL else start * SECOND_US)
         if found is None:
             return None
         value, events = found
@@ -238,20 +239,21 @@ class GaugeState:
     def shown(self, clock_us: int) -> list[Shown]:
         """See `State.shown`."""
         self._timeline.settle()
-        steps, out = self._timeline.steps, []
+        steps = self._timeline.steps
         newest = max(clock_us, steps[-1][US]) if steps else clock_us
+        windows = around(self.calendar, clock_us)
+        out: list[Shown | None] = []
         for kind in self._metric.windows:
             if kind == TOTAL:
-                rows = [self._row(kind, 0)]
-            else:
-                rows = []
-                start: int | None = self.calendar.start(kind, clock_us // SECOND_US)
-                start = self.calendar.previous(kind, start) if start is not None else None
-                while start is not None and start * SECOND_US <= newest:
-                    rows.append(self._row(kind, start))
-                    start = self.calendar.end(kind, start)
-            out += [row for row in rows if row is not None]
-        return out
+                out.append(self._row(kind, 0))
+                continue
+            previous, open_, end = windows[kind]
+            out += (self._row(kind, previous), self._row(kind, open_))
+            start: int | None = end
+            while start is not None and start * SECOND_US <= newest:
+                out.append(self._row(kind, start))
+                start = self.calendar.end(kind, start)
+        return [row for row in out if row is not None]
 
     def present(self) -> str | None:
         """See `State.present`."""
@@ -269,7 +271,13 @@ class GaugeState:
             self._base_dirty = False
         for chunk in self._dirty:
             steps = [
-                [step[US], step[ORDER], step[ENTITY], plain_of(step[OPERAND]), step[NUMBER]]
+                [
+                    step[US],
+                    step[ORDER],
+                    step[ENTITY],
+                    step[OPERAND] if step[OPERAND].__class__ is int else plain_of(step[OPERAND]),
+                    step[NUMBER],
+                ]
                 for step in self._steps.get(chunk, ())
             ]
             self._parts.put(b"c" + key_of(chunk), encode(steps) if steps else b"", out)

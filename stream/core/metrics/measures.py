@@ -141,6 +141,7 @@ class Prorated:
 
     def __init__(self, granularity: str, proration: str, calendar: CalendarLike) -> None:
         self.unit, self.bucket, self.calendar = unit_kind(granularity), unit_kind(proration), calendar
+        self._known: dict[tuple[int | None, int], tuple[int, int]] = {}  # the ends of open windows, mostly
 
     def held(self, acc: Share | None, state: Number, begin: int, end: int) -> Share:
         """The greatest state of the bucket; buckets that ended join the sum."""
@@ -195,7 +196,12 @@ class Prorated:
         return number, begin
 
     def _bounds(self, kind: int | None, us: int) -> tuple[int, int]:
-        return unit_bounds(self.calendar, kind, us)
+        known = self._known.get((kind, us))
+        if known is None:
+            if len(self._known) >= 256:
+                self._known.clear()
+            known = self._known[kind, us] = unit_bounds(self.calendar, kind, us)
+        return known
 
     def value(self, acc: Share, state: Number, start: int, end: int) -> Value:  # noqa: ARG002
         """The sum, with the last bucket."""

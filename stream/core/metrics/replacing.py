@@ -17,7 +17,7 @@ from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.windowed import Cell, Fold, Span, WindowedState
 from stream.core.metrics.wire import decode, encode, plain_of, value_of
 
-_SHIFT = 6  # 64 events to a chunk, in the order of their arrival
+_SHIFT = 4  # 16 events to a chunk, in the order of their arrival
 
 Item = tuple[Any, int]
 """A value and its number, which says in which chunk it is saved."""

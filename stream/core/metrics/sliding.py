@@ -27,8 +27,8 @@ from stream.core.metrics.wire import decode, encode, packed, unpacked
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400}
 """Seconds that each granularity looks back."""
 
-PACK = 64
-"""So many seconds are saved together."""
+PACK = 16
+"""So many seconds are saved together: each commit writes the newest of them again."""
 
 
 class SlidingMetric:

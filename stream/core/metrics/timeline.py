@@ -204,23 +204,22 @@ class Timeline:
 
     # -- reading, after `settle`
 
-    def total(self, track: Track, us: int) -> tuple[Value, int] | None:
-        """The total and events of the window that begins at `us`; None before the first event's."""
+    def total(self, track: Track, start: int) -> tuple[Value, int] | None:
+        """The total and events of the window that begins at `start`; None before the first event's."""
         if self.first is None:
             return None
-        start, end = track.bounds(self.calendar, us)
         if start == track.start:
-            acc = track.measure.held(track.acc, self.sum, self._cursor, end)
-            return track.measure.value(acc, self.sum, start, end), track.events
+            acc = track.measure.held(track.acc, self.sum, self._cursor, track.end)
+            return track.measure.value(acc, self.sum, start, track.end), track.events
         if start > track.start:
-            return self.constant(track, self.sum, start, end), 0
-        if start < track.bounds(self.calendar, self.first)[0]:
-            return None
+            return self.constant(track, self.sum, *track.bounds(self.calendar, start)), 0
         record = track.records.get(start // SECOND_US)
         if record is not None:
             return record[1], record[0]
+        if start < track.bounds(self.calendar, self.first)[0]:
+            return None
         before = track.records.last_before(start // SECOND_US)
-        return None if before is None else (self.constant(track, before[2], start, end), 0)
+        return None if before is None else (self.constant(track, before[2], *track.bounds(self.calendar, start)), 0)
 
     def constant(self, track: Track, state: Number, start: int, end: int) -> Value:
         """What a window makes that held one state throughout."""

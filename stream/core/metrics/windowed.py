@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any, Protocol
 
 from schemas.definitions import KINDS, Metric as Definition, Rounding
+from stream.core.metrics.around import around
 from stream.core.metrics.base import (
     HOUR,
     MINUTE,
@@ -251,10 +252,13 @@ class WindowedState:
     def _find(self, position: int, start: int) -> Cell | None:
         if not self._newest:
             return None
-        for cell in (self._newest[position], self._before[position]):
-            if cell is not None and cell.start == start:
-                return cell if cell.events else None
-        cell = self._packs[position].get(start)
+        newest, cell = self._newest[position], self._before[position]
+        if newest.start == start:
+            return newest if newest.events else None
+        if cell is None or cell.start < start:
+            return None
+        if cell.start > start:
+            cell = self._packs[position].get(start)
         return cell if cell is not None and cell.events else None
 
     def _show(self, position: int, cell: Cell) -> Shown:
@@ -289,19 +293,31 @@ class WindowedState:
     def shown(self, clock_us: int) -> list[Shown]:
         """See `State.shown`."""
         out: list[Shown] = []
+        if not self._newest:
+            return out
+        windows = around(self.calendar, clock_us)
         for position, kind in enumerate(self.span.kinds):
-            if not self._newest:
-                break
             newest = self._newest[position]
             if kind == TOTAL:
-                out.append(self._show(position, newest))
+                if newest.events:
+                    out.append(self._show(position, newest))
                 continue
-            start: int | None = self.calendar.start(kind, clock_us // SECOND_US)
-            assert start is not None
-            start = self.calendar.previous(kind, start)
+            previous, open_, _ = windows[kind]
+            if newest.start < previous:
+                continue
+            keep = self.span.keep[position]
+            if kept(open_, keep, clock_us):
+                ended = self._find(position, previous)
+                if ended is not None:
+                    out.append(self._show(position, ended))
+            if newest.start == open_:
+                if newest.events:
+                    out.append(self._show(position, newest))
+                continue
+            start: int | None = open_
             while start is not None and start <= newest.start:
                 cell = self._find(position, start)
-                if cell is not None and kept(self._end(position, start), self.span.keep[position], clock_us):
+                if cell is not None:
                     out.append(self._show(position, cell))
                 start = self._end(position, start)
         return out
