@@ -11,7 +11,8 @@ metrics which cannot use the event's value:
 - `fold_n_c(t, p, us, bad)` folds one into the window of kind n of a row or cell, for the metrics of lateness class c.
 - `merge(r)` adds the finest window to the coarser ones.
 - `new(zone, key, w)` makes an empty row, `pack(r, shape)` lists it for msgpack, `thaw(v, zone, key)` makes it again.
-- `render(r, labels, tails, floors)` gives a field with its JSON for each metric, None where it has nothing to show;
+- `starts(r)` gives the starts of the newest windows.
+- `render(r, heads, labels, floors)` gives a field with its JSON for each metric, None where it has nothing to show;
   for a group's row `name`, the group's JSON, comes last and is part of the fields.
 - `texts_n(c, label)` gives a cell's windows as JSON, one text for each metric that shows kind n.
 - `watch(r)` tells whether a total may have reached a threshold of its limit, by the row's `guards`.
@@ -159,7 +160,7 @@ def write_row(source: Source, layout: Layout) -> None:
         "    r = Row()",
         "    r.zone = zone; r.key = key; r.older = None; r.dirty = False",
     ]
-    out += ["    r.tails = NO_TAILS; r.floors = r.guards = None; r.idle = False"]
+    out += ["    r.heads = r.floors = r.guards = None; r.idle = False"]
     for n in range(len(layout.kinds)):
         out += [f"    r.s{n} = w[{layout.at[n]}]", *_zeros(layout, n)]
     out += ["    return r", ""]
@@ -176,6 +177,8 @@ def write_row(source: Source, layout: Layout) -> None:
         out += [f"def refill_{n}(v):", f"    c = Cell{n}(); c.raw = None; c.texts = None"]
         out += [f"    _, c.s{n}, c.end, {', '.join('c.' + name for name in names[n])} = v"]
         out += [*_decimals(layout, n, "c"), "    return c", ""]
+    starts = ", ".join(f"r.s{n}" for n in range(len(layout.kinds)))
+    out += ["def starts(r):", f"    return ({starts},)", ""]
     every = [f"r.{name}" for n in range(len(layout.kinds)) for name in (f"s{n}", *names[n])]
     out += ["def pack(r, shape):"]
     out += [
@@ -183,7 +186,7 @@ def write_row(source: Source, layout: Layout) -> None:
         "",
     ]
     out += ["def thaw(v, zone, key):", "    r = Row()"]
-    out += ["    r.zone = zone; r.key = key; r.dirty = False; r.tails = r.floors = r.guards = None; r.idle = False"]
+    out += ["    r.zone = zone; r.key = key; r.dirty = False; r.heads = r.floors = r.guards = None; r.idle = False"]
     out += [f"    _, _, {', '.join(every)}, older = v"]
     for n in range(len(layout.kinds)):
         out += _decimals(layout, n, "r")
@@ -216,30 +219,29 @@ def _decimals(layout: Layout, n: int, of: str) -> list[str]:
     return out
 
 
-def _texts(source: Source, rule: Counting, aggregation: str, slots: Sequence[str], before: bool) -> list[str]:
-    """Lines that set `n` (the events), `q` (the value's text) and, for a limit, `s` (the scaled value).
+def _texts(
+    source: Source, rule: Counting, aggregation: str, slots: Sequence[str], own: str, finer: str = ""
+) -> list[str]:
+    """Lines that set `n` (events), `q` (the value's text) and, for a limit, `s` (the scaled value), each with a suffix.
 
-    `before`: `v` and `q` hold a finer window's value and its text. Often they are the same object, and decimals are
+    `finer` is the suffix of a finer window of the same metric: its value is often the same object, and decimals are
     slow to write.
     """
-    out = [f"n = {slots[0]}"]
-    value = slots[-1]
-    if aggregation != "count":
-        out.append(f"{'u' if before else 'v'} = {value}")
-        value = "v"
-        if before:
-            out.append("same = u is v")
-            out.append("v = u")
-    if rule.show is not None:
-        out.append(f"q = {source.bind(rule.show)}({'n' if aggregation == 'count' else value}, n)")
-    elif aggregation == "count":
-        out.append("q = f'{n}'")
-    elif before:
-        out.append("if not same: q = v if v.__class__ is int else text(v)")
+    n, q, v = f"n{own}", f"q{own}", f"v{own}"
+    out = [f"{n} = {slots[0]}"]
+    if aggregation == "count":
+        v = n
     else:
-        out.append("q = v if v.__class__ is int else text(v)")
+        out.append(f"{v} = {slots[-1]}")
+    if rule.show is not None:
+        out.append(f"{q} = {source.bind(rule.show)}({v}, {n})")
+    elif aggregation == "count":
+        out.append(f"{q} = {n} = f'{{{n}}}'" if rule.scale is None else f"{q} = f'{{{n}}}'")
+    else:
+        written = f"{v} if {v}.__class__ is int else text({v})"
+        out.append(f"{q} = q{finer} if {v} is v{finer} else {written}" if finer else f"{q} = {written}")
     if rule.scale is not None:
-        out.append(f"s = {source.bind(rule.scale)}({'n' if aggregation == 'count' else value}, n)")
+        out.append(f"s{own} = {source.bind(rule.scale)}({v}, {n})")
     return out
 
 
@@ -247,40 +249,40 @@ def write_render(source: Source, layout: Layout, counting: Sequence[Counting]) -
     """`render` and `texts_n`.
 
     A metric with events in the newest finest window, that window being shown, has all its newest windows to show;
-    every other case takes the longer way, window by window.
+    every other case takes the longer way, window by window. A head is all of a kind's list up to the newest window's
+    value: the older windows, and the newest one's bounds.
     """
     out = source.lines
-    index = tail_index(layout)
+    index = head_index(layout)
     grouped = bool(layout.place.group)
-    out += [f"def render(r, labels, tails, floors{', name' if grouped else ''}):"]
-    for n in range(len(layout.kinds)):
-        out.append(f"    x{n} = labels[{n}][r.s{n}]")
-    out += ["    live = r.s0 >= floors[0]"]
+    out += [f"def render(r, heads, labels, floors{', name' if grouped else ''}):", "    live = r.s0 >= floors[0]"]
     for i, rule in enumerate(counting):
         column = layout.columns[i]
         kinds = [n for n, kind in enumerate(layout.kinds) if kind in column.windows]
-        exact = rule.show is None and column.aggregation in {"min", "max", "latest"}
-        scaled = "" if rule.scale is None else "{s%d}"
+        one_object = rule.show is None and column.aggregation in {"min", "max", "latest"}
+        scaled = "" if rule.scale is None else "{s%s}"
         out += [f"    if live and r.a{layout.first[0, i]}:"]
-        windows = []
-        for place, n in enumerate(kinds):
-            lines = _texts(source, rule, column.aggregation, joined(layout, n, i), exact and place > 0)
-            # each window's own names, for one f-string at the end; a count is its own number of events
-            own = [f"n{n} = n", f"q{n} = q"] + ([f"s{n} = s"] if scaled else [])
-            out += [f"        {line}" for line in [*lines, *own]]
-            windows.append(f'{{tails[{index[n, i]}]}}{{x{n}}}{{q{n}}}",{{n{n}}},"{scaled % n if scaled else ""}"]]')
+        windows, finer = [], ""
+        for n in kinds:
+            out += [
+                f"        {line}"
+                for line in _texts(source, rule, column.aggregation, joined(layout, n, i), str(n), finer)
+            ]
+            finer = str(n) if one_object else ""
+            windows.append(f'{{heads[{index[n, i]}]}}{{q{n}}}",{{n{n}}},"{scaled % n if scaled else ""}"]]')
         out.append(f"        f{i} = f'{{{{\"w\":{{{{{','.join(windows)}}}}}}}}}'")
         out += ["    else:", "        m = []"]
         for n in kinds:
-            tail = f"tails[{index[n, i]}]"
-            events = joined(layout, n, i)[0]
-            lines = _texts(source, rule, column.aggregation, joined(layout, n, i), before=False)
-            out += [f"        if r.s{n} >= floors[{n}] and {events}:", *(f"            {line}" for line in lines)]
-            window = f'{{{tail}}}{{x{n}}}{{q}}",{{n}},"{"{s}" if scaled else ""}"]]'
+            head, kind = f"heads[{index[n, i]}]", layout.kinds[n]
+            slots = joined(layout, n, i)
+            lines = _texts(source, rule, column.aggregation, slots, "")
+            out += [f"        if r.s{n} >= floors[{n}] and {slots[0]}:", *(f"            {line}" for line in lines)]
+            window = f'{{{head}}}{{q}}",{{n}},"{scaled % "" if scaled else ""}"]]'
             out += [
                 f"            m.append(f'{window}')",
-                f"        elif len({tail}) > {len(tail_start(layout.kinds[n]))}:",
-                f"            m.append({tail}[:-1] + ']')",
+                "        else:",
+                f"            t = {head}[:-len(labels[{n}][r.s{n}])]",
+                f"            if len(t) > {len(tail_start(kind))}: m.append(t[:-1] + ']')",
             ]
         out.append(f"        f{i} = '{{\"w\":{{' + ','.join(m) + '}}}}' if m else None")
     names = [source.bind(rule.key) for rule in counting]
@@ -292,10 +294,10 @@ def write_render(source: Source, layout: Layout, counting: Sequence[Counting]) -
             column = layout.columns[i]
             if kind in column.windows:
                 slots = [_slot(n, layout.first[n, i] + d) for d in range(SLOTS[column.aggregation])]
-                scaled = "{s}" if rule.scale else ""
+                scale = "{s}" if rule.scale else ""
                 out += [f"    if {slots[0]}:"]
-                out += [f"        {line}" for line in _texts(source, rule, column.aggregation, slots, before=False)]
-                out += [f'        out.append(f\'{{x}}{{q}}",{{n}},"{scaled}"],\')', "    else: out.append('')"]
+                out += [f"        {line}" for line in _texts(source, rule, column.aggregation, slots, "")]
+                out += [f'        out.append(f\'{{x}}{{q}}",{{n}},"{scale}"],\')', "    else: out.append('')"]
         out += ["    return out", ""]
 
 
@@ -304,8 +306,8 @@ def tail_start(kind: str) -> str:
     return f'"{kind}":['
 
 
-def tail_index(layout: Layout) -> dict[tuple[int, int], int]:
-    """(kind number, column number) -> place of that window list in a row's tails."""
+def head_index(layout: Layout) -> dict[tuple[int, int], int]:
+    """(kind number, column number) -> place of that window list in a row's heads."""
     shows = [
         (n, i)
         for n, kind in enumerate(layout.kinds)

@@ -141,7 +141,7 @@ def row(shape: Shape, zone: Zone, key: Any, old: Layout, before: Zone, values: l
             kept.append(mine)
         if gone is not None:
             foreign.append(gone)
-    made.older, made.tails = kept or None, None
+    made.older, made.heads = kept or None, None
     return made, foreign
 
 

@@ -15,6 +15,10 @@ from stream.core.zone import Zone
 _BIAS = 1 << 31  # buckets before 1970 are negative, keys are not
 
 
+MOST_HEADS = 1 << 12
+"""Combinations of newest windows whose heads are kept."""
+
+
 class Tables(Protocol):
     """What a partition's rows refer to by number."""
 
@@ -45,6 +49,7 @@ class Series:
         self.dirty: list[Any] = []
         self.closed = Closed()
         self.names = Names(place.group)
+        self._heads: dict[int, dict[tuple[int, ...], tuple[str, ...]]] = {}  # by zone and starts
         self._floors: tuple[Any, tuple[int, ...]] = (None, ())
         longest: dict[int, int | None] = {}
         for kind in shape.numbers:
@@ -241,7 +246,7 @@ class Series:
         the older. 3. What Redis no longer shows closes.
         """
         shape = self.shape
-        row.guards = None
+        row.guards = row.heads = None
         shape.merge(row)
         older = row.older or []
         for n, at in enumerate(shape.at):
@@ -260,7 +265,7 @@ class Series:
                     kept_.append(cell)
                 else:
                     self._close(row, cell, cell.n, start)
-            row.older, row.tails = kept_ or None, None
+            row.older = kept_ or None
 
     def _window(self, row: Any, n: int, start: int, clock_us: int) -> Any | None:
         """The row or cell that holds the window of kind n; None where nobody shows that kind."""
@@ -272,11 +277,11 @@ class Series:
             return row if n else self._finest_alone(row)
         for cell in row.older or ():
             if cell.n == n and getattr(cell, name) == start:
-                cell.raw = cell.texts = row.tails = None
+                cell.raw = cell.texts = row.heads = None
                 return cell
         if start >= self.floors(row.zone, clock_us)[n]:
             cell = shape.empty_cell(n, start)
-            row.older, row.tails = [*(row.older or ()), cell], None
+            row.older, row.heads = [*(row.older or ()), cell], None
             return cell
         pack = self._pack(row, closed.bucket_of(shape.numbers[n], start))
         cell = pack.cells.get((n, start, 0))
@@ -351,20 +356,29 @@ class Series:
         every = zone.floors_at(clock_us)
         return tuple(every[kind] for kind in self.shape.numbers)
 
-    def tails(self, row: Any, floors: tuple[int, ...], labels: list[Any]) -> tuple[str, ...]:
-        """The JSON of a row's older windows that Redis shows, one text for each metric and kind."""
+    def heads(self, row: Any, floors: tuple[int, ...], labels: list[Any]) -> tuple[str, ...]:
+        """The JSON of a row's windows up to the newest one's value, a text for each metric and kind.
+
+        Rows without older windows share theirs.
+        """
+        shape, starts = self.shape, self.shape.starts(row)
         older = [cell for cell in row.older or () if getattr(cell, f"s{cell.n}") >= floors[cell.n]]
         if not older:
-            return self.shape.no_tails
+            shared = self._heads.setdefault(row.zone.number, {})
+            if starts not in shared:
+                if len(shared) >= MOST_HEADS:
+                    shared.clear()
+                shared[starts] = tuple([shape.starts_of[n] + labels[n][starts[n]] for n, _ in shape.head_index])
+            return shared[starts]
         older.sort(key=lambda cell: getattr(cell, f"s{cell.n}"))
-        tails = list(self.shape.no_tails)
+        heads = [shape.starts_of[n] for n, _ in shape.head_index]
         for cell in older:
             n = cell.n
             if cell.texts is None:
-                cell.texts = self.shape.texts[n](cell, labels[n][getattr(cell, f"s{n}")])
-            for place, text in zip(self.shape.tails_of[n], cell.texts, strict=True):
-                tails[place] += text
-        return tuple(tails)
+                cell.texts = shape.texts[n](cell, labels[n][getattr(cell, f"s{n}")])
+            for place, text in zip(shape.heads_of[n], cell.texts, strict=True):
+                heads[place] += text
+        return tuple(head + labels[n][starts[n]] for head, (n, _) in zip(heads, shape.head_index, strict=True))
 
     def rendered(self, rows: list[Any], clock_us: int) -> list[tuple[str, dict[str, str | None]]]:
         """(customer, fields) of each row."""
@@ -372,19 +386,25 @@ class Series:
         zone: Zone | None = None
         labels: list[Any] = []
         floors: tuple[int, ...] = ()
+        shared: dict[tuple[int, ...], tuple[str, ...]] = {}
+        starts = self.shape.starts
         out: list[tuple[str, dict[str, str | None]]] = []
         for row in rows:
             if row.zone is not zone:
                 zone = row.zone
                 labels, floors = [zone.labels[kind] for kind in numbers], self.floors(zone, clock_us)
-            if row.tails is None or (row.older is not None and row.floors is not floors):
-                row.tails = self.tails(row, floors, labels)
+                shared = self._heads.setdefault(zone.number, {})
+            heads = row.heads
+            if heads is None and row.older is None:
+                heads = row.heads = shared.get(starts(row))
+            if heads is None or (row.floors is not floors and row.older is not None):
+                heads = row.heads = self.heads(row, floors, labels)
             row.floors = floors
             if grouped:
                 customer, group = row.key
-                out.append((customer, render(row, labels, row.tails, floors, names[group])))
+                out.append((customer, render(row, heads, labels, floors, names[group])))
             else:
-                out.append((row.key, render(row, labels, row.tails, floors)))
+                out.append((row.key, render(row, heads, labels, floors)))
         return out
 
     def encoded(self, rows: list[Any]) -> list[tuple[bytes, bytes]]:

@@ -17,7 +17,7 @@ Fold = Callable[[Any, Any, int, list[str]], None]
 class Shape:
     """What works on the rows of one place. Rows and cells are instances of classes made here.
 
-    A row has the attributes `zone, key, older, dirty, tails, floors, guards, idle`, then `s<n>` (start of the newest window
+    A row has the attributes `zone, key, older, dirty, heads, floors, guards, idle`, then `s<n>` (start of the newest window
     of kind n) and its slots; a cell those of one kind, with `end` (0, or the explicit end in seconds of a window of
     a former calendar), `raw` (its encoding, if known) and `texts` (its JSON, if known).
     """
@@ -43,15 +43,17 @@ class Shape:
         kinds = range(len(self.kinds))
         slots = [codegen.slot_names(layout, n) for n in kinds]
         self.slots = slots
-        self.starts = tuple(2 + sum(len(slots[before]) + 1 for before in range(n)) for n in kinds)  # in a packed row
-        row = ["zone", "key", "older", "dirty", "tails", "floors", "guards", "idle"]
+        self.start_places = tuple(
+            2 + sum(len(slots[before]) + 1 for before in range(n)) for n in kinds
+        )  # in a packed row
+        row = ["zone", "key", "older", "dirty", "heads", "floors", "guards", "idle"]
         self.Row: Any = type("Row", (), {"__slots__": (*row, *(f for n in kinds for f in (f"s{n}", *slots[n])))})
         cells: list[Any] = [
             type(f"Cell{n}", (), {"__slots__": (f"s{n}", "end", "raw", "texts", *slots[n]), "n": n}) for n in kinds
         ]
-        self.tail_index = codegen.tail_index(layout)
-        self.no_tails = tuple(codegen.tail_start(self.kinds[n]) for n, _ in self.tail_index)
-        self.tails_of = [[place for (kind, _), place in self.tail_index.items() if kind == n] for n in kinds]
+        self.head_index = codegen.head_index(layout)
+        self.starts_of = tuple(codegen.tail_start(kind) for kind in self.kinds)
+        self.heads_of = [[place for (kind, _), place in self.head_index.items() if kind == n] for n in kinds]
         refill: list[Any] = []
         values: list[Any] = []
 
@@ -62,7 +64,6 @@ class Shape:
         source = Source(
             properties,
             Row=self.Row,
-            NO_TAILS=self.no_tails,
             refill=refill,
             raw=raw,
             LEAST=-(10**36),
@@ -80,6 +81,7 @@ class Shape:
         self.folds: list[list[Fold]] = [[made[f"fold_{n}_{c}"] for c in range(len(self.keeps))] for n in kinds]
         self.new: Callable[[Any, Any, tuple[int, ...]], Any] = made["new"]
         self.merge, self.pack, self.thaw, self.render = made["merge"], made["pack"], made["thaw"], made["render"]
+        self.starts: Callable[[Any], tuple[int, ...]] = made["starts"]
         self.watch: Callable[[Any], bool] | None = made.get("watch")
         self.group: Callable[[Any], Any] | None = made.get("group")
         self.reset, self.cell = [made[f"reset_{n}"] for n in kinds], [made[f"cell_{n}"] for n in kinds]

@@ -92,7 +92,7 @@ class Sweep:
             known = series.floors_at(row.zone, header.swept_us)
         if known is not floors and self._shows_less(series, row, known, floors):
             self._marks.mark([customer], header.version)
-            row.tails = None
+            row.heads = None
         row.floors = floors
         if self._over(series, row, header.clock_us):
             series.drop(key)
@@ -110,7 +110,7 @@ class Sweep:
         if values[0] != series.number or values[1] != zone.number or values[-1]:
             return False
         floors = series.floors(zone, self._book.header.clock_us)
-        return all(values[at] >= floor for at, floor in zip(series.shape.starts, floors, strict=True))
+        return all(values[at] >= floor for at, floor in zip(series.shape.start_places, floors, strict=True))
 
     @staticmethod
     def _shows_less(series: Series, row: Any, known: tuple[int, ...], floors: tuple[int, ...]) -> bool:
