@@ -8,6 +8,7 @@ Options are redis-py's own (`ssl_ca_certs`, `client_name`, ...); `sentinel_usern
 Sentinels themselves.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,7 +104,9 @@ def connect(url: str, *, timeout_s: float, retries: int = 2) -> Any:
                 **address.sentinel_options,
             },
         )
-        return sentinels.master_for(address.service, **options)
+        found = sentinels.master_for(address.service, redis_class=_Primary, **options)
+        found.watchers = sentinels.sentinels
+        return found
     return redis.Redis(host=host, port=port, **options)
 
 
@@ -127,8 +130,32 @@ def connect_async(url: str, *, timeout_s: float, retries: int = 2) -> Any:
                 **address.sentinel_options,
             },
         )
-        return sentinels.master_for(address.service, **options)
+        found = sentinels.master_for(address.service, redis_class=_AsyncPrimary, **options)
+        found.watchers = sentinels.sentinels
+        return found
     return redis.asyncio.Redis(host=host, port=port, **options)
+
+
+class _Primary(redis.Redis):
+    """The primary that Sentinels name; closing it closes the connections to them, which redis-py leaves open."""
+
+    watchers: Sequence[Any] = ()
+
+    def close(self) -> None:
+        super().close()
+        for each in self.watchers:
+            each.close()
+
+
+class _AsyncPrimary(redis.asyncio.Redis):
+    """The same for asyncio."""
+
+    watchers: Sequence[Any] = ()
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        for each in self.watchers:
+            await each.aclose()
 
 
 def _node(text: str, default_port: int) -> tuple[str, int]:
