@@ -26,6 +26,7 @@ def rules(config: Settings) -> "Rules":
 
     return Rules(
         app=config.app,
+        topic=config.events_topic,
         max_age_us=config.max_age_us,
         max_ahead_us=config.max_ahead_us,
         keep_us=config.keep_us,

@@ -4,7 +4,7 @@ Workers do not use this file; they go through Faust (stream/engine).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -130,7 +130,7 @@ async def exact_ends(client: AIOKafkaConsumer, topic: str, reported: Mapping[int
 
 async def read(
     client: AIOKafkaConsumer, topic: str, ends_at: Mapping[int, int], starts: Mapping[int, int] | None = None
-) -> AsyncIterator[list[ConsumerRecord[bytes, bytes]]]:
+) -> AsyncGenerator[list[ConsumerRecord[bytes, bytes]], None]:
     """Yield the records of a topic in blocks, each partition from its start (or the beginning) to `ends_at`.
 
     Where retention has removed the start, reading begins at the first record that is left. Raises ClickException

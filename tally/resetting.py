@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import aiohttp
@@ -113,15 +113,10 @@ async def plan(config: Settings, chosen: Sequence[int], where: Where, step: Call
         reported = {tp.partition: end for tp, end in (await consumer.end_offsets(parts)).items()}
         ends = await kafka.exact_ends(consumer, config.events_topic, reported)
         begins = await consumer.beginning_offsets(parts)
-        times = {} if isinstance(where, str) else await consumer.offsets_for_times(dict.fromkeys(parts, where))
+        first = {} if isinstance(where, str) else await _first_since(consumer, config.events_topic, ends, where)
         for tp in parts:
-            if where == "beginning":
-                position = begins[tp]
-            elif where == "end":
-                position = ends[tp.partition]
-            else:
-                at = times[tp]
-                position = ends[tp.partition] if at is None else at.offset
+            places = {"beginning": begins[tp], "end": ends[tp.partition]}
+            position = places[where] if isinstance(where, str) else first[tp.partition]
             fates.append(
                 Fate(
                     partition=tp.partition,
@@ -139,6 +134,27 @@ async def plan(config: Settings, chosen: Sequence[int], where: Where, step: Call
             "all partitions can be reset together."
         )
     return fates
+
+
+async def _first_since(
+    consumer: AIOKafkaConsumer, topic: str, ends: Mapping[int, int], since_ms: int
+) -> dict[int, int]:
+    """The offset of the first record of this Kafka timestamp or a later one, of each partition; its end where none is.
+
+    Kafka knows; but the embedded broker answers with its first record, so what is there is looked at.
+    """
+    told = await consumer.offsets_for_times({TopicPartition(topic, number): since_ms for number in ends})
+    first = dict(ends)
+    for tp, at in told.items():
+        if at is not None:
+            start, end = {tp.partition: at.offset}, {tp.partition: ends[tp.partition]}
+            async with contextlib.aclosing(kafka.read(consumer, topic, end, start)) as blocks:
+                async for block in blocks:
+                    found = next((record.offset for record in block if record.timestamp >= since_ms), None)
+                    if found is not None:
+                        first[tp.partition] = found
+                        break
+    return first
 
 
 async def _state(

@@ -17,7 +17,9 @@ import pytest
 from tally.demo.workers import WorkerProcess
 from tally.servers import EmbeddedRedis, wait_until
 from tests.integration.commands.running import Ran, environment, tally
+from tests.integration.commands.topics import make_topic, widen
 from tests.servers.fixtures import Broker
+from tests.servers.kafka import GivenKafka, Kafka
 
 METRICS = """
 metrics:
@@ -195,6 +197,60 @@ def test_reset_to_the_end_forgets_what_was(house: House) -> None:
     with WorkerProcess(house.env, session_s=2.0):
         house.send({"id": "ev_1", "properties": {"tokens": 5}})
         house.reaches("1", "5")
+
+
+def test_reset_to_a_time_begins_in_the_middle(
+    broker: Broker, valkey_server: EmbeddedRedis, unique: str, tmp_path: Path
+) -> None:
+    """Only what Kafka got at that time or later is counted; the worker goes on from there, and the term has risen."""
+    metrics = tmp_path / "metrics.yaml"
+    metrics.write_text(METRICS)
+    house = House(environment(broker.bootstrap, unique, TALLY_REDIS=valkey_server.url, TALLY_METRICS=str(metrics)))
+    make_topic(broker.bootstrap, f"{unique}-events", 4)
+    now = int(time.time())
+    history = [
+        {"id": f"ev_{hours}", "timestamp": now - hours * 3600, "properties": {"tokens": hours}} for hours in (3, 2, 1)
+    ]
+    events = [{"event_name": "call", "customer_id": "acme", **event} for event in history]
+    for event in events:  # one batch each: the embedded broker has one timestamp for a batch
+        assert house.run("send", "--event-time", stdin=json.dumps(event).encode()).code == 0
+    with WorkerProcess(house.env, session_s=2.0):
+        house.reaches("3", "6")
+    said = house.run("reset", "--partition", "0", "--from", str(now - 2 * 3600), "--json").json["partitions"]
+    assert [(part["partition"], part["restart_at"], part["events"]) for part in said] == [(0, 1, 2)]
+    wait_until(
+        lambda: house.run("reset", "--partition", "0", "--from", str(now - 2 * 3600), "--yes").code == 0,
+        "the worker's session to end",
+    )
+    after = house.run("reset", "--json").json["partitions"][0]
+    assert (after["term"], after["counted"], after["read_up_to"]) == (said[0]["term"] + 1, 0, 1)
+    with WorkerProcess(house.env, session_s=2.0):
+        house.reaches("2", "3")
+
+
+@pytest.mark.kafka
+def test_reset_follows_a_topic_that_was_widened(
+    kafka: Kafka | GivenKafka, valkey_server: EmbeddedRedis, unique: str, tmp_path: Path
+) -> None:
+    """More partitions move the customers' homes: the worker stands still and says so, until all is counted afresh."""
+    metrics = tmp_path / "metrics.yaml"
+    metrics.write_text(METRICS)
+    house = House(environment(kafka.bootstrap, unique, TALLY_REDIS=valkey_server.url, TALLY_METRICS=str(metrics)))
+    names = [f"customer-{number}" for number in range(12)]
+    with WorkerProcess(house.env, session_s=2.0):
+        house.send(*({"id": "1", "customer_id": name} for name in names))
+        house.send({"id": "ev_1", "properties": {"tokens": 3}})
+        house.reaches("1", "3")
+    widen(kafka.bootstrap, f"{unique}-events", 7)
+    part = house.run("reset", "--partition", "0")
+    assert (part.code, "only all partitions can be reset together" in part.err) == (2, True)
+    wait_until(lambda: house.run("reset", "--yes").code == 0, "the worker's session to end")
+    with WorkerProcess(house.env, session_s=2.0):
+        house.reaches("1", "3")
+        for name in names:
+            told = partial(house.run, "usage", "--customer", name, "--window", "total", "--json")
+            wait_until(lambda told=told: told().code == 0 and told().json["rows"], name)  # type: ignore[misc]
+            assert [row["value"] for row in told().json["rows"] if row["metric"] == "calls"] == ["1"]
 
 
 def test_doctor_sees_a_house_at_work(house: House) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
-from aiokafka.admin import NewTopic
+from aiokafka.admin import NewPartitions, NewTopic
 
 from tally import kafka
 
@@ -18,6 +18,18 @@ def make_topic(bootstrap: str, name: str, partitions: int, **config: str) -> Non
             await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
 
     asyncio.run(make())
+
+
+def widen(bootstrap: str, name: str, partitions: int) -> None:
+    """Give a topic more partitions, and wait until the broker tells of them."""
+
+    async def alter() -> None:
+        async with kafka.admin(bootstrap) as admin:
+            await admin.create_partitions({name: NewPartitions(partitions)})
+            while (await kafka.topics(admin))[name] < partitions:  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(0.05)
+
+    asyncio.run(alter())
 
 
 def records(bootstrap: str, topic: str) -> list[ConsumerRecord[bytes, bytes]]:
