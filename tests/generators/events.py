@@ -104,11 +104,12 @@ def message(
     ids: int,
     features: Collection[str] = FEATURES,
     names: Sequence[str] = EVENT_NAMES,
+    us: int | None = None,
 ) -> bytes:
-    """One line of the file or one value of the topic."""
+    """One line of the file or one value of the topic, about a second or at an instant."""
     if "bad" in features and rnd.randrange(20) == 0:
         return rnd.choice(BROKEN)
-    number, us = rnd.randrange(ids), near(rnd, second, span)
+    number, us = rnd.randrange(ids), near(rnd, second, span) if us is None else us
     body = {
         "id": rnd.choice((f"e{number}", Number(str(number)), str(number))),
         "event_name": rnd.choice(names if rnd.randrange(5) else EVENT_NAMES),

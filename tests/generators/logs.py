@@ -13,6 +13,7 @@ from tests.oracle.reading import RefusedError, read_line
 from tests.oracle.rules import Rules
 
 TOPIC = "usage-events"
+DAY = 86_400
 STEPS = (0, 0, 1, 1, 30, 600, 3_600, 86_400, 9 * 86_400)
 """Seconds between one record and the next."""
 
@@ -65,14 +66,28 @@ def make_log(rnd: Random, features: Collection[str] = FEATURES, most: int = 60) 
     slack = rnd.choice((1, 60, 200, 5_000, 3 * 86_400))
     upstream = rnd.choice(("home", "home", "random", "by key", "one"))
     sent: list[bytes] = []
+    clock = 0
     for _ in range(rnd.randrange(1, most + 1)):
         wall += rnd.choice(steps)
-        value = rnd.choice(sent) if sent and rnd.randrange(10) == 0 else message(rnd, wall, slack, ids, features, names)
+        if rnd.randrange(4) == 0:
+            wall -= wall % rnd.choice((60, 3_600))
+        timestamp = max(wall * 1_000 + rnd.choice((0, 0, 0, 500, 999, -1_500, 240_000)), 0)
+        clock = max(clock, timestamp)
+        us = edge(rnd, clock, timestamp) if rnd.randrange(6) == 0 else None
+        value = message(rnd, wall, slack, ids, features, names, us)
+        if sent and rnd.randrange(10) == 0:
+            value = rnd.choice(sent)
         sent.append(value)
-        timestamp = wall * 1_000 + rnd.choice((0, 0, 500, 999, -1_500, 240_000))
         partition, key = place(rnd, made, value, upstream, len(log.partitions))
-        log.append(partition, max(timestamp, 0), key, value, [], hole=rnd.choice((0, 0, 0, 1, 5)))
+        log.append(partition, timestamp, key, value, [], hole=rnd.choice((0, 0, 0, 1, 5)))
     return log
+
+
+def edge(rnd: Random, clock: int, timestamp: int) -> int:
+    """An instant in microseconds on a bound of what is accepted, or of what a window still takes, or just beyond."""
+    ago = rnd.choice((7 * DAY, 2 * DAY, 8 * DAY, 3_600, 5, 600, 8 * 3_600, -300))
+    from_ms = timestamp if ago < 0 else clock
+    return (from_ms - ago * 1_000) * 1_000 + rnd.choice((-1, 0, 1))
 
 
 def place(rnd: Random, made: dict[str, Any], value: bytes, upstream: str, count: int) -> tuple[int, bytes | None]:

@@ -8,10 +8,12 @@ Prints a line for each and a table at the end; exits 1 when one survived or no l
 """
 
 import argparse
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -28,16 +30,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--list", action="append", help="a list in tests/mutants/seeded; all of them unless given")
     parser.add_argument("--only", nargs="*", type=int, help="the numbers of mutants in the list")
+    parser.add_argument("--head", action="store_true", help="what is committed, not what lies in the folder")
     told = parser.parse_args()
     chosen = {name: mutants for name, mutants in all_mutants().items() if told.list is None or name in told.list}
     verdicts = []
     with tempfile.TemporaryDirectory(prefix="tally-mutants-") as directory:
         copy = Path(directory) / "tree"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        if told.head:
+            archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(copy, filter="data")
+        else:
+            shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
         wanted = {tests for mutants in chosen.values() for mutant in mutants for tests in mutant.tests}
         if not passes(copy, tuple(sorted(wanted))):
             print("the tests fail without any fault: nothing they find can be trusted")
-            return 1
+            return 2
         for name, mutants in chosen.items():
             for number, mutant in enumerate(mutants, start=1):
                 if told.only and number not in told.only:

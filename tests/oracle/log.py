@@ -2,7 +2,6 @@
 
 Part of the independent judge. `LogIndex` reads a partition's records once and keeps, for each
 row, the changes by offset, so that thousands of (value, position) pairs are checked quickly.
-Replays of partial rejections are not covered.
 """
 
 from bisect import bisect_left
@@ -113,6 +112,7 @@ class LogIndex:
         self.settled: dict[tuple[str, str], int] = {}
         """(customer, reservation) of every event that was read, whatever became of it, and the clock then."""
         self.ids: dict[tuple[str, tuple[str, ...]], Remembered] = {}
+        self._replayed: set[tuple[bytes, str]] = set()
         self._series: dict[Row, Series] = {}
         for record in records:
             self.take(record)
@@ -140,6 +140,9 @@ class LogIndex:
         event.customer = headers["tally-canonical"].decode() if app else self.rules.canonical(event.customer)
         if app is None and home(event.customer, self.settings.partitions) != self.partition:
             return "rerouted"
+        if "tally-replay" in headers:
+            metrics = headers["tally-metrics"].decode().split(",")
+            return self._replay(event, record_ms * 1_000, headers["tally-replay"], metrics)
         if event.reservation is not None:
             self.settled[event.customer, event.reservation] = self.clock
         return self._accept(event, record_ms * 1_000)
@@ -151,16 +154,30 @@ class LogIndex:
             known = None
         if known is not None and not (self.rules.upserts(known.event.name) and self.rules.upserts(event.name)):
             return "duplicate"
-        if event.us < self.clock - self.settings.max_age:
-            return "too_old"
-        if event.us > record_us + self.settings.max_ahead:
-            return "in_future"
+        if untimely := self._untimely(event, record_us):
+            return untimely
         if known is not None:
             self._remove(known, event.order)
         self.ids[event.customer, event.identity] = now = Remembered(event, self.clock)
         for key, metric in self.rules.metrics.items():
             self._count(key, metric, event, now)
         return "counted" if known is None else "replaced"
+
+    def _untimely(self, event: Event, record_us: int) -> str | None:
+        """Why an event's time is not accepted, bounds included."""
+        if event.us < self.clock - self.settings.max_age:
+            return "too_old"
+        return "in_future" if event.us > record_us + self.settings.max_ahead else None
+
+    def _replay(self, event: Event, record_us: int, entry: bytes, metrics: list[str]) -> str:
+        """A mended event counts only in the metrics that could not use it, once for each entry and metric."""
+        if untimely := self._untimely(event, record_us):
+            return untimely
+        now = self.ids.get((event.customer, event.identity)) or Remembered(event, self.clock)
+        for key in metrics:
+            if (entry, key) not in self._replayed and self._count(key, self.rules.metrics[key], event, now):
+                self._replayed.add((entry, key))
+        return "replayed"
 
     def _forgotten(self, known: Remembered) -> bool:
         """Whether an id has been remembered for max_age + max_ahead, by the hours of the clock.
@@ -170,22 +187,23 @@ class LogIndex:
         hour = UNIT_US["h"]
         return known.clock // hour < (self.clock - self.settings.max_age - self.settings.max_ahead) // hour
 
-    def _count(self, key: str, metric: dict[str, Any], event: Event, now: Remembered) -> None:
-        """Count an accepted event in one metric's windows that are kept."""
+    def _count(self, key: str, metric: dict[str, Any], event: Event, now: Remembered) -> bool:
+        """Count an accepted event in one metric's windows that are kept; False where the metric cannot use it."""
         try:
             reading = read(metric, event)
         except BadValueError:
             self.counts["partial"] += 1
             self.partials.setdefault(event.order, []).append(key)
-            return
+            return False
         if reading is None:
-            return
+            return True
         late = late_kinds(self.rules, metric, event, self.clock, self.settings.kept)
         self.counts["late"] += len(late)
         for kind in self.rules.windows(metric):
             if kind not in late:
                 now.counts.append((key, kind, reading))
                 self.changes.setdefault((event.customer, key, kind), []).append(Change(event.order, 1, reading))
+        return True
 
     def _remove(self, known: Remembered, offset: int) -> None:
         """Take a replaced event out of every window that is still kept.
@@ -196,7 +214,7 @@ class LogIndex:
         for key, kind, reading in known.counts:
             metric = self.rules.metrics[key]
             whole = metric["type"] == "gauge" or metric.get("sliding")
-            if whole or kind not in late_kinds(self.rules, metric, known.event, self.clock, self.settings.kept):
+            if whole or kind not in late_kinds(self.rules, metric, reading.event, self.clock, self.settings.kept):
                 self.changes[known.event.customer, key, kind].append(Change(offset, -1, reading))
 
     def rows(self) -> Iterator[Row]:

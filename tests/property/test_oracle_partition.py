@@ -19,17 +19,18 @@ from stream.core.commit import Commit, Out
 from stream.core.partition import Partition
 from stream.core.plan import Plan
 from tests.generators.definitions import FEATURES
-from tests.generators.logs import Log, make_log
+from tests.generators.logs import Log, make_log, place
 from tests.oracle.alarms import Alarm, alarms, scaled
 from tests.oracle.gauging import initial
 from tests.oracle.log import LogIndex, Settings
 from tests.oracle.readings import OVERALL
 from tests.oracle.rules import Rules
 from tests.oracle.times import KINDS, SECOND
-from tests.oracle.values import Number, compact, decimal_text
+from tests.oracle.values import Number, compact, decimal_text, read_json
 
 SETTLED_FOR = 3_600_000_000
 """Microseconds of the clock: as long as a hold lives, its settling must reach Redis whatever fails."""
+MOST_REPLAYS = 10
 REFUSALS = ("malformed", "missing_field", "bad_timestamp", "too_old", "in_future", "too_large")
 
 
@@ -55,7 +56,7 @@ class World:
         self.entries: Counter[tuple[int, int, str, str]] = Counter()
         self.alerts: list[dict[str, Any]] = []
         self.settled: set[tuple[str, str]] = set()
-        self.crashes = 0
+        self.crashes = self.replays = 0
         self.partitions = [self.taken_over(number) for number in range(count)]
 
     def taken_over(self, number: int) -> Partition:
@@ -150,9 +151,28 @@ class World:
             self.alerts.append(json.loads(out.value, parse_float=Number, parse_int=Number))
         else:
             headers = {name: text.decode() for name, text in out.headers}
-            place = int(headers["tally-partition"]), int(headers["tally-offset"])
+            origin = int(headers["tally-partition"]), int(headers["tally-offset"])
             metrics = ",".join(sorted(headers.get("tally-metrics", "").split(",")))
-            self.entries[*place, headers["tally-reason"], metrics] += 1
+            self.entries[*origin, headers["tally-reason"], metrics] += 1
+            if headers["tally-kind"] == "partial" and self.rnd.randrange(2) and self.replays < MOST_REPLAYS:
+                self.replay(out, headers["tally-metrics"])
+
+    def replay(self, out: Out, metrics: str) -> None:
+        """Send a partial entry again, mended or not, now and then twice or to another partition than its home."""
+        body = read_json(out.value or b"")
+        for holder in ("properties", "data"):
+            if holder in body and self.rnd.randrange(5):
+                body[holder] |= {"n": Number("2"), "w": Number("3"), "deep": {"x": "4"}, "op": "add"}
+        value = compact(body)
+        headers = [("tally-replay", b"usage-rejected/0/%d" % self.replays), ("tally-metrics", metrics.encode())]
+        partition, key = place(
+            self.rnd, self.log.definitions, value, self.rnd.choice(("home", "random")), len(self.shown)
+        )
+        records = self.log.partitions[partition]
+        timestamp = records[-1].timestamp if records else 0
+        for _ in range(self.rnd.choice((1, 1, 2))):
+            self.replays += 1
+            self.log.append(partition, timestamp, key, value, headers)
 
 
 def windows_of(text: str) -> list[tuple[str, int | None, int | None, str, int, str]]:
@@ -224,14 +244,14 @@ def check_side(index: LogIndex, log: Log, number: int) -> Counter[tuple[int, int
     """The entries that a partition's records must have made on the rejected topic, each once."""
     wanted: Counter[tuple[int, int, str, str]] = Counter()
     for record in log.partitions[number]:
-        place = number, record.offset
+        spot = number, record.offset
         if origin := dict(record.headers).get("tally-origin"):
             _, partition, offset = origin.decode().rsplit("/", 2)
-            place = int(partition), int(offset)
+            spot = int(partition), int(offset)
         if (verdict := index.verdicts[record.offset]) in REFUSALS:
-            wanted[*place, verdict, ""] += 1
+            wanted[*spot, verdict, ""] += 1
         elif metrics := index.partials.get(record.offset):
-            wanted[*place, "bad_value", ",".join(sorted(metrics))] += 1
+            wanted[*spot, "bad_value", ",".join(sorted(metrics))] += 1
     return wanted
 
 
@@ -260,6 +280,7 @@ def check(seed: int, features: Any) -> World:
         counts, seen = world.partitions[number].header.counts, index.counts
         assert (counts.read, counts.counted + counts.replaced) == (seen["read"], seen["counted"] + seen["replaced"])
         assert (counts.duplicate, counts.rerouted, counts.late) == (seen["duplicate"], seen["rerouted"], seen["late"])
+        assert counts.replayed == seen["replayed"]
         assert counts.rejected == sum(seen[reason] for reason in REFUSALS)
         check_shown(index, world, number)
         check_whole(index, world, number, rules)
