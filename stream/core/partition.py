@@ -154,7 +154,7 @@ class Partition:
         folding.moved = False
         for series, changed in dirty:
             for row in changed:
-                row.dirty = False
+                row.dirty = row.idle = False
             series.dirty.clear()
         for each, entries in states:
             for entry in entries:

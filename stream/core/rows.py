@@ -101,19 +101,25 @@ class Series:
         return row
 
     def of(self, customer: str) -> Iterator[Any]:
-        """The customer's rows, thawed where they lie."""
+        """The customer's rows, to be read: one that lies encoded stays so, unless it has to be converted."""
         if not self.grouped:
             row = self.rows.get(customer)
             if row is not None:
-                if row.__class__ is bytes:
-                    row = self.rows[customer] = self.thawed(customer, row)
-                yield row
+                yield self._looked_at(self.rows, customer, customer, row)
             return
         rows = self.rows.get(customer, {})
         for group, row in list(rows.items()):
-            if row.__class__ is bytes:
-                rows[group] = self.thawed((customer, group), row)
-            yield rows[group]
+            yield self._looked_at(rows, group, (customer, group), row)
+
+    def _looked_at(self, rows: dict[Any, Any], at: Any, key: Any, row: Any) -> Any:
+        if row.__class__ is not bytes:
+            return row
+        values = wire.decode(row)
+        zone = self.tables.zone_for(key[0] if self.grouped else key)
+        if values[0] == self.number and values[1] == zone.number:
+            return self.shape.thaw(values, zone, key)
+        rows[at] = self.thawed(key, row)
+        return rows[at]
 
     def drop(self, key: Any) -> None:
         """Forget a row."""
