@@ -32,6 +32,10 @@ _GARBAGE = 12
 """A sweep begins when a twelfth of the entries have expired."""
 _PACE = 10
 """Entries that a sweep moves for each new id: so it ends before the pages it has still to reach are full."""
+_LATE = 10
+"""A sweep may be late by a tenth of the pages, so that look-ups, which come in smaller parts, do most of its work."""
+_IDS_A_PAGE = 128
+"""A look-up moves one page for so many ids that it is asked for: a tenth of a millisecond each."""
 _BATCH = 8192
 """New ids placed at once; the sweep advances between two batches."""
 _AT_ONCE = 4
@@ -70,6 +74,7 @@ class Ids:
         self._target = pages
         self._front = pages
         self._sweeping = False
+        self._owed = 0
         self._floor: int | None = None
         self._entries = 0
         self._live = 0
@@ -93,6 +98,8 @@ class Ids:
         found = np.zeros(len(bits), np.bool_)
         if not self._entries:
             return found
+        if self._owed > 0:
+            self._pay(min(self._owed, len(bits) // _IDS_A_PAGE + 1))
         rows, fills = self._bits.rows, self._fills.rows
         places = self._buckets(bits)
         at: npt.NDArray[np.intp] | None = None  # of those still looked for, their positions; None is all
@@ -156,7 +163,8 @@ class Ids:
             if not self._sweeping and self._entries + len(some) > _FULL * _PAGE * self._pages:
                 self._begin()
             if self._sweeping:
-                self.step(len(some) * _PACE // int(_FULL * _PAGE) + 1)
+                self._owed += len(some) * _PACE // int(_FULL * _PAGE) + 1
+                self._pay(self._owed - self._pages // _LATE)
             hours = np.full(len(some), hour & 0xFFFF, np.uint16)
             self._place(some, others, hours, hour)
             self._entries += len(some)
@@ -171,6 +179,12 @@ class Ids:
             self._begin()
         if self._sweeping:
             self.step()
+
+    def _pay(self, pages: int) -> None:
+        """Move some of the pages that additions owe the sweep."""
+        if pages > 0 and self._sweeping:
+            self._owed -= pages
+            self.step(pages)
 
     def step(self, pages: int = 16) -> bool:
         """Advance the sweep under way by some pages, about 0.1 ms each; False when nothing remains to be done."""
@@ -190,7 +204,7 @@ class Ids:
                 break
         done = self._front == (0 if growing else self._pages)
         if done:
-            self._sweeping = False
+            self._sweeping, self._owed = False, 0
             if self._target < self._pages:
                 self._resize(self._target)
             self._pages = self._front = self._target
