@@ -74,7 +74,7 @@ def parse(url: str) -> Address:
     if kind == "cluster" and where.strip("/") not in {"", "0"}:
         raise ValueError("a Redis Cluster has database 0 only")
     # redis-py reads the login, the database and the options.
-    options = dict(_parse_url(f"redis://{login}{at}{nodes[0][0]}:{nodes[0][1]}/{where}{question}{query}"))
+    options = dict(_parse_url(f"redis://{login}{at}host/{where}{question}{query}"))
     options.pop("host", None)
     options.pop("port", None)
     about_sentinels = {k: options.pop(f"sentinel_{k}") for k in ("username", "password") if f"sentinel_{k}" in options}
