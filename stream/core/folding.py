@@ -46,7 +46,19 @@ _digest = xxhash.xxh3_128_digest
 class Chunk:
     """Records of one clock-hour with all that is known of them before the fold."""
 
-    __slots__ = ("clock_us", "clocks", "dropped", "events", "hashes", "headed", "hour", "known", "places", "records", "times")
+    __slots__ = (
+        "clock_us",
+        "clocks",
+        "dropped",
+        "events",
+        "hashes",
+        "headed",
+        "hour",
+        "known",
+        "places",
+        "records",
+        "times",
+    )
 
     def __init__(self, records: Sequence[Any], times: list[int], clock_us: int) -> None:
         self.records, self.times, self.clock_us = records, times, clock_us
@@ -77,6 +89,7 @@ class Folding:
 
     def __init__(self, book: Book) -> None:
         self.book, self.plan, self.rules = book, book.plan, book.plan.rules
+        self._source = outbox.Source(self.rules.topic, book.number)
         self.outbox: list[Out] = []
         self.settles: list[Settled] = []
         self.new_ids: list[tuple[int, bytes]] = []  # (clock-hour, hashes)
@@ -130,7 +143,7 @@ class Folding:
         header.counts.read += 1
         header.counts.rejected += 1
         header.fingerprint, header.next_offset = Fingerprint.of(record), next_offset
-        self.outbox.append(outbox.rejected(record, refusal))
+        self.outbox.append(outbox.rejected(record, self._source, refusal))
         self.moved = True
 
     def _by_hour(self, records: Sequence[Any]) -> Iterable[Chunk]:
@@ -395,7 +408,7 @@ class Folding:
         if not here:
             counts.rerouted += 1
             chunk.dropped.add(i)
-            self.outbox.append(outbox.rerouted(record, self.rules.app, customer, self._home[customer]))
+            self.outbox.append(outbox.rerouted(record, self._source, self.rules.app, customer, self._home[customer]))
             return
         self._settle(event)
         replay = outbox.replay_of(record) if headers else None
@@ -422,7 +435,8 @@ class Folding:
         parts: list[Part] | None = [] if event.event_name in self._upserts else None
         if former is not None:
             counts.replaced += 1
-            chunk.dropped.add(i)
+            chunk.dropped.add(i)  # its id is no new one; yet it is accepted, and a file's windows reach as far
+            self.latest_us = max(self.latest_us, w[0])
             self._remove(former, clock_us)
         self._count(event, w, record.offset, clock_us, bad)
         self._states(
@@ -529,11 +543,11 @@ class Folding:
     def _reject(self, chunk: Chunk, i: int, refusal: Refusal) -> None:
         self.book.header.counts.rejected += 1
         chunk.dropped.add(i)
-        self.outbox.append(outbox.rejected(chunk.records[i], refusal))
+        self.outbox.append(outbox.rejected(chunk.records[i], self._source, refusal))
 
     def _partial(self, record: Any, bad: list[str]) -> None:
         self.book.header.counts.partial += 1
-        self.outbox.append(outbox.partial(record, list(dict.fromkeys(bad))))
+        self.outbox.append(outbox.partial(record, self._source, list(dict.fromkeys(bad))))
 
 
 def _stamped_us(chunk: Chunk, i: int) -> int:

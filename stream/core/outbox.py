@@ -1,7 +1,7 @@
 """Records for other topics: entries on `usage-rejected`, and events sent on to the partition they belong to."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.rejections import (
     BAD_VALUE,
@@ -44,27 +44,36 @@ _OURS = {
 }
 
 
-def rejected(record: Any, refusal: Refusal) -> Out:
+class Source(NamedTuple):
+    """Where the records lie: they do not say so themselves, which would cost more than to read them."""
+
+    topic: str
+    partition: int
+
+
+def rejected(record: Any, source: Source, refusal: Refusal) -> Out:
     """The entry of a record that is not accepted: its bytes, and why."""
     value = record.value
     if refusal.reason == TOO_LARGE and value is not None:
         value = value[:KEPT_BYTES]
-    return _entry(record, value, KIND_REJECTED, refusal.reason, refusal.sentence, ())
+    return _entry(record, source, value, KIND_REJECTED, refusal.reason, refusal.sentence, ())
 
 
-def partial(record: Any, metrics: Sequence[str]) -> Out:
+def partial(record: Any, source: Source, metrics: Sequence[str]) -> Out:
     """The entry of an event that counts, but whose value some metrics cannot use."""
     which = ", ".join(metrics)
-    return _entry(record, record.value, KIND_PARTIAL, BAD_VALUE, f"No usable number for: {which}.", metrics)
+    return _entry(record, source, record.value, KIND_PARTIAL, BAD_VALUE, f"No usable number for: {which}.", metrics)
 
 
-def _entry(record: Any, value: bytes | None, kind: str, reason: str, detail: str, metrics: Sequence[str]) -> Out:
+def _entry(
+    record: Any, source: Source, value: bytes | None, kind: str, reason: str, detail: str, metrics: Sequence[str]
+) -> Out:
     # a replay that fails again stays one: its entry says which it mends, and for which metrics
     replayed = [
         (name, text) for name, text in record.headers if name == HEADER_METRICS and replay_of(record) is not None
     ]
     headers = [(name, text) for name, text in record.headers if name not in _OURS]
-    topic, partition, offset = origin_of(record)
+    topic, partition, offset = origin_of(record, source)
     headers += [(HEADER_KIND, kind.encode()), (HEADER_REASON, reason.encode()), (HEADER_DETAIL, detail.encode())]
     if metrics:
         headers.append((HEADER_METRICS, ",".join(metrics).encode()))
@@ -83,22 +92,22 @@ def replay_of(record: Any) -> tuple[bytes, list[str]] | None:
     return headers[REPLAY], [key for key in metrics if key]
 
 
-def origin_of(record: Any) -> tuple[bytes, bytes, bytes]:
+def origin_of(record: Any, source: Source) -> tuple[bytes, bytes, bytes]:
     """Topic, partition and offset where a producer's record stood, before any re-routing."""
     for name, text in record.headers:
         if name == ORIGIN and text is not None:
             topic, partition, offset = bytes(text).rsplit(b"/", 2)
             return topic, partition, offset
-    return record.topic.encode(), b"%d" % record.partition, b"%d" % record.offset
+    return source.topic.encode(), b"%d" % source.partition, b"%d" % record.offset
 
 
-def rerouted(record: Any, app: str, customer: str, home: int) -> Out:
+def rerouted(record: Any, source: Source, app: str, customer: str, home: int) -> Out:
     """The record, sent on to its customer's home partition."""
     headers = [(name, text) for name, text in record.headers if name not in {APP, CANONICAL, ORIGIN, FIRST_TIMESTAMP}]
     headers += [
         (APP, app.encode()),
         (CANONICAL, customer.encode()),
-        (ORIGIN, b"/".join((record.topic.encode(), b"%d" % record.partition, b"%d" % record.offset))),
+        (ORIGIN, b"/".join((source.topic.encode(), b"%d" % source.partition, b"%d" % record.offset))),
         (FIRST_TIMESTAMP, b"%d" % record.timestamp),
     ]
     return Out("events", customer.encode(), record.value, headers, home, record.timestamp)

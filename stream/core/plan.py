@@ -31,13 +31,14 @@ MOST_SCALED = 2**53 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Settings that verdicts depend on. `keep_us[kind]` is the retention of each kind, None for ever.
+    """Settings that verdicts depend on, and the topic whose records are folded. `keep_us[kind]` is the retention of each kind, None for ever.
 
     `simulate`: nothing is too old, in the future, forgotten or left out for being late; `late` is counted all the
     same.
     """
 
     app: str = "tally"
+    topic: str = "usage-events"
     max_age_us: int = 7 * DAY_US
     max_ahead_us: int = 300_000_000
     keep_us: tuple[int | None, ...] = (2 * DAY_US, 8 * DAY_US, 100 * DAY_US, *[400 * DAY_US] * 5, None)

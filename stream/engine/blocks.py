@@ -5,15 +5,7 @@ from typing import NamedTuple, Protocol
 
 
 class Record(Protocol):
-    """The attributes of aiokafka's ConsumerRecord that the engine and the fold read."""
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-
-    @property
-    def partition(self) -> int:
-        """The partition's number."""
+    """What the engine and the fold read of a record; aiokafka's, as it lies in the batch."""
 
     @property
     def offset(self) -> int:

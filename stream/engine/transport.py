@@ -19,7 +19,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import ConsumerStoppedError, CorruptRecordException
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
@@ -70,7 +71,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
-            blocks = await self._drain(consumer, active_partitions)
+            blocks = self._drain(consumer, active_partitions)
             if not blocks and timeout:
                 waiter = fetcher._create_fetch_waiter()
                 done, _ = await asyncio.wait([waiter], timeout=timeout)
@@ -80,28 +81,33 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 waiter.result()  # authorization errors
                 if fetcher._closed:
                     return {}
-                blocks = await self._drain(consumer, active_partitions)
+                blocks = self._drain(consumer, active_partitions)
         return blocks
 
-    async def _drain(self, consumer: AIOKafkaConsumer, active: set[TP]) -> dict[TP, Block]:
-        """Take what is fetched already, with the positions before and after.
-
-        Without a timeout `fetched_records` does not yield to the loop, so no seek can come between the three steps;
-        were a reassignment in progress, it would: then nothing is taken.
-        """
-        subscriptions = consumer._fetcher._subscriptions
+    def _drain(self, consumer: AIOKafkaConsumer, active: set[TP]) -> dict[TP, Block]:
+        """Take what is fetched already, with the positions before and after: in one step, so no seek comes between."""
+        fetcher = consumer._fetcher
+        subscriptions = fetcher._subscriptions
         if subscriptions.reassignment_in_progress or subscriptions.subscription is None:
             return {}
-        assignment = subscriptions.subscription.assignment
-        if assignment is None:
-            return {}
-        before = {tp: assignment.state_value(tp)._position for tp in assignment.tps if tp in active}
-        fetched = await consumer._fetcher.fetched_records(active, timeout=0)
-        blocks = {}
-        for tp, start in before.items():
-            end = assignment.state_value(tp)._position
-            if start is not None and end is not None and end > start:
-                blocks[TP(tp.topic, tp.partition)] = Block(start, fetched.get(tp, ()), end)
+        blocks: dict[TP, Block] = {}
+        for tp, fetched in list(fetcher._records.items()):
+            if tp not in active:
+                if not subscriptions.is_assigned(tp):
+                    del fetcher._records[tp]
+                continue
+            if not isinstance(fetched, FetchResult):
+                if blocks:
+                    break  # an error: raised at the next call, after what was taken before it
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+                fetched.check_raise()
+                continue
+            block = taken(fetched)
+            del fetcher._records[tp]
+            fetcher._notify(fetcher._wait_consume_future)  # the next fetch may leave
+            if block is not None:
+                blocks[TP(tp.topic, tp.partition)] = block
         return blocks
 
     def place(self, positions: Mapping[TP, int | None]) -> None:
@@ -138,6 +144,45 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 self._consumer._coordinator.request_rejoin()
 
         self.thread_loop.call_soon_threadsafe(ask)
+
+
+def taken(fetched: FetchResult) -> Block | None:
+    """Take all records of a fetch, None where it is not for the position any more.
+
+    What `FetchResult.getall` does, batch by batch instead of record by record: aiokafka's own makes an object of eleven
+    fields of each record in Python, in a generator, which took longer than the fold (1.3 of 2.8 microseconds an event).
+    """
+    if not fetched.check_assignment(fetched._topic_partition) or not fetched.has_more():
+        return None
+    unread = fetched._partition_records
+    start = unread.next_fetch_offset
+    records: list[Any] = []
+    while unread._records.has_next():
+        batch = unread._records.next_batch()
+        if unread._check_crcs and not batch.validate_crc():
+            msg = f"{unread._tp}: a batch at offset {batch.base_offset} has another checksum than it says"
+            raise CorruptRecordException(msg)
+        if batch.producer_id is not None:
+            unread._consume_aborted_up_to(batch.base_offset)
+            if batch.is_control_batch:
+                if unread._contains_abort_marker(batch):
+                    unread._aborted_producers.discard(batch.producer_id)
+            elif not (batch.is_transactional and batch.producer_id in unread._aborted_producers):
+                _append(records, batch, unread.next_fetch_offset)
+        else:
+            _append(records, batch, unread.next_fetch_offset)
+        unread.next_fetch_offset = batch.next_offset
+    fetched._update_position()
+    fetched._partition_records = None
+    return Block(start, records, unread.next_fetch_offset)
+
+
+def _append(records: list[Any], batch: Any, first: int) -> None:
+    """Append a batch's records from offset `first` on: a fetch begins with the whole batch that holds its offset."""
+    if getattr(batch, "base_offset", -1) >= first:  # message formats before 0.11 do not say it
+        records += batch
+    else:
+        records += [record for record in batch if record.offset >= first]
 
 
 class Consumer(driver.Consumer):
