@@ -54,7 +54,8 @@ def test_the_service_writes_groups_so_too() -> None:
     """The service's own text of a group is the gate's."""
     from schemas.totals import group_text
 
-    for group in ({"b": "x", "a": 2}, {"a": Decimal("2.50")}, {"a": 'ü"\n\x1f', "c": True}, {"ключ": "值"}):
+    groups: tuple[Any, ...] = ({"b": "x", "a": 2}, {"a": Decimal("2.50")}, {"a": 'ü"\n\x1f', "c": True}, {"ключ": "值"})
+    for group in groups:
         assert group_text(group) == layout.group_text(group)
 
 
