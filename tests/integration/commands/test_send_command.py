@@ -102,6 +102,13 @@ def test_a_large_file_arrives_whole_and_in_order(broker: Broker, unique: str, tm
     assert seen == {f"c{n}".encode(): list(range(n, 20_000, 50)) for n in range(50)}
 
 
+def test_a_last_line_without_its_end_is_sent(broker: Broker, unique: str) -> None:
+    """A file that an editor left without a newline at its end loses nothing."""
+    ran = tally(environment(broker.bootstrap, unique), "send", "--json", stdin=lines(*EVENTS).rstrip(b"\n"))
+    assert (ran.code, ran.json["sent"]) == (0, 3)
+    assert len(records(broker.bootstrap, f"{unique}-events")) == 3
+
+
 def test_no_broker_is_one_sentence_and_exit_code_1() -> None:
     """Where nobody answers, no traceback and no log lines: what to set, and 1."""
     ran = tally(environment("127.0.0.1:1", "x"), "send", stdin=lines(EVENTS[0]))
