@@ -193,7 +193,10 @@ class State(Protocol):
         ...
 
     def rows(self, kind: int, until_us: int) -> list[Shown]:
-        """Every kept window that begins at `until_us` or before, oldest first."""
+        """Every kept window that begins at `until_us` or before, oldest first; the total has no beginning.
+
+        A gauge tells what is kept by the last clock that it was given.
+        """
         ...
 
     def expire(self, clock_us: int) -> None:

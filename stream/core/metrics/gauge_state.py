@@ -46,7 +46,8 @@ _NO_MARK = [-(1 << 62), 0]
 def nests(bucket: int | None, kind: int) -> bool:
     """Whether each calendar unit of proration (None: the second) lies in one window of a kind.
 
-    >>> nests(DAY, WEEK), nests(MONTH, WEEK), nests(MONTH, BILLING_PERIOD), nests(MONTH, QUARTER), nests(DAY, 1)
+    >>> week, quarter, billing_period = 3, 5, 7
+    >>> nests(DAY, week), nests(MONTH, week), nests(MONTH, billing_period), nests(MONTH, quarter), nests(DAY, 1)
     (True, False, False, True, False)
     """
     if bucket is None or bucket <= DAY:
@@ -228,8 +229,7 @@ class GaugeState:
         if first is None:
             return
         if kind == TOTAL:
-            if first <= until_us:
-                yield 0
+            yield 0
             return
         start: int | None = self.calendar.start(kind, first // SECOND_US)
         while start is not None and start * SECOND_US <= until_us:

@@ -24,7 +24,7 @@ class Sketch:
 
     >>> sketch = Sketch()
     >>> for number in range(100_000):
-    ...     sketch.add(b"%d" % number)
+    ...     _ = sketch.add(b"%d" % number)
     >>> 98_000 < sketch.estimate() < 102_000
     True
     """

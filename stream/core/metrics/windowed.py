@@ -278,7 +278,11 @@ class WindowedState:
     def rows(self, kind: int, until_us: int) -> list[Shown]:
         """See `State.rows`."""
         position = self.span.kinds.index(kind)
-        return [self._show(position, cell) for cell in self._cells(position) if cell.start * SECOND_US <= until_us]
+        return [
+            self._show(position, cell)
+            for cell in self._cells(position)
+            if kind == TOTAL or cell.start * SECOND_US <= until_us
+        ]
 
     def _cells(self, position: int) -> Iterator[Cell]:
         """Every window with an event, oldest first."""

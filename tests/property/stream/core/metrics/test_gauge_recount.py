@@ -6,8 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 
 from schemas.definitions import KINDS, UNITS, Operation
 from stream.core.calendar import Calendar, calendar_for
@@ -30,7 +29,7 @@ State = list[tuple[int, Any]]
 """The state from each instant on."""
 
 
-def walk(kind: str, initial: Any, grouped: bool, events: list[Any]) -> State:  # noqa: FBT001
+def walk(kind: str, initial: Any, grouped: bool, events: list[Any]) -> State:
     """Go through (us, order, group, value) in order and note the overall state after each instant."""
     states: dict[bytes, Any] = {}
     out: State = []
@@ -100,7 +99,7 @@ def prorated(calendar: Calendar, unit: str, bucket: str, state: State, initial: 
 
 def check(
     metric: Any, calendar: Calendar, events: list[Any], data: Any, kind: str, initial: Any, value_of: Any, overall: bool
-) -> None:  # noqa: FBT001
+) -> None:
     """Fold in a random order, with saves and expiry between, and compare every row."""
     driven = Driven(metric, calendar, overall=overall)
     for us, order, group, value in data.draw(st.permutations(events)):

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from schemas.definitions import Operation
 from stream.core.calendar import calendar_for
@@ -120,4 +119,4 @@ def test_all_may_be_taken_back(name: str) -> None:
     driven.restore()
     assert driven.rows(T0) == {}
     driven.fold(T0, 9, value, T0)
-    assert [events for _, _, events in driven.values("hour") if events] == [1]
+    assert [events for (kind, _), (_, events) in driven.rows(T0).items() if kind == "hour" and events] == [1]

@@ -79,6 +79,10 @@ class Driven:
             for row in self.state.rows(kind, until_us)
         }
 
+    def values_until(self, kind: str, until_us: int) -> list[tuple[int, str, int]]:
+        """The rows of one kind up to an instant: start, value, events."""
+        return [(row.start, row.value, row.events) for row in self.state.rows(KINDS.index(kind), until_us)]
+
     def values(self, kind: str) -> list[tuple[int, str, int]]:
         """The rows of one kind: start, value, events."""
         return [(row.start, row.value, row.events) for row in self.state.rows(KINDS.index(kind), 1 << 60)]

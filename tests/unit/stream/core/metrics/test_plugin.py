@@ -1,0 +1,128 @@
+"""Metric types from other distributions, and those built in, found by their entry points."""
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+import pytest
+
+from schemas.definitions import Metric as Definition
+from stream.core.metrics import registry
+from stream.core.metrics.base import Metric, MetricType
+from stream.core.metrics.plugin import Folding, PlugIn
+from tests.unit.stream.core.metrics.harness import MINUTE_US, T0, definition, folded, terms
+
+
+class ProductFolding(Folding):
+    def empty(self) -> int:
+        return 1
+
+    def add(self, acc: int, value: int, us: int, order: int) -> int:
+        return acc * value
+
+    def merge(self, acc: int, other: int) -> int:
+        return acc * other
+
+    def value(self, acc: int, events: int) -> int:
+        return acc
+
+
+class Product(PlugIn):
+    name = "product"
+    fields = ("start",)
+
+    def folding(self, definition: Definition) -> ProductFolding:
+        return ProductFolding()
+
+
+class Misnamed(Product):
+    name = "other"
+
+
+class Nothing:
+    pass
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Entry points as another distribution would bring them."""
+    offers = EntryPoints(
+        EntryPoint(name, f"{__name__}:{kind.__name__}", registry.GROUP)
+        for name, kind in (("product", Product), ("wrong", Misnamed), ("nothing", Nothing))
+    )
+    monkeypatch.setattr(registry, "entry_points", lambda group, **given: offers.select(group=group, **given))
+    registry.metric_type.cache_clear()
+    yield
+    registry.metric_type.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["counter", "gauge", "rate"])
+def test_built_in_types_are_found_like_plug_ins(name: str) -> None:
+    """By the entry point group, nothing else."""
+    assert registry.metric_type(name).name == name
+    assert name in registry.metric_types()
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_plug_in_is_found_and_counts() -> None:
+    """Four methods make a type with windows, late events and a changelog of its own."""
+    kind: MetricType = registry.metric_type("product")
+    metric: Metric = kind.build(definition(type="product", windows=("minute", "total")), terms())
+    driven = folded(metric, [(T0, 2), (T0 + MINUTE_US, 3), (T0 + 1, 5)])
+    driven.restore()
+    assert [value for _, value, _ in driven.values("minute")] == ["10", "3"]
+    assert [value for _, value, _ in driven.values("total")] == ["30"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_plug_ins_events_may_be_replaced() -> None:
+    """Buckets are merged by its own `merge`, and made again without the event that is taken back."""
+    metric = registry.metric_type("product").build(definition(type="product"), terms(upsert=True))
+    driven = folded(metric, [(T0, 2), (T0 + 90 * MINUTE_US, 3), (T0 + 1, 5)])
+    driven.restore()
+    driven.remove(T0, 0, 2)
+    assert [value for _, value, _ in driven.values("hour")] == ["5", "3"]
+    assert [value for _, value, _ in driven.values("day")] == ["15"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_plug_in_says_what_is_wrong_with_its_fields() -> None:
+    """By default that it needs a property."""
+    kind = registry.metric_type("product")
+    assert kind.faults(definition(type="product")) == []
+    [(field, sentence)] = kind.faults(definition(type="product", property=None))
+    assert (field, sentence) == ("property", "is missing: `product` needs the property it reads")
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    "name, fault, words",
+    [("absent", LookupError, "absent"), ("wrong", TypeError, "other"), ("nothing", TypeError, "no metric type")],
+)
+def test_what_is_no_metric_type_is_refused(name: str, fault: type[Exception], words: str) -> None:
+    """With a sentence that names it."""
+    with pytest.raises(fault, match=words):
+        registry.metric_type(name)
+
+
+def shape(**fields: Any) -> str:
+    options = {name: fields.pop(name) for name in ("upsert",) if name in fields}
+    made = definition(**fields)
+    return registry.metric_type(made.type).build(made, terms(**options)).shape
+
+
+def test_a_shape_names_what_shaped_the_state() -> None:
+    """Other windows, properties, groups or filters make another shape; a name or a rounding does not."""
+    base = shape(aggregation="sum")
+    assert shape(aggregation="sum", name="Other", lateness_us=5) == base
+    others = [
+        shape(aggregation="max"),
+        shape(aggregation="sum", property="other"),
+        shape(aggregation="sum", windows=("hour",)),
+        shape(aggregation="sum", group_by=("g",)),
+        shape(aggregation="sum", event_name="f"),
+        shape(aggregation="sum", upsert=True),
+        shape(aggregation="unique"),
+        shape(aggregation="unique", approximate_above=5),
+    ]
+    assert len({base, *others}) == 9
