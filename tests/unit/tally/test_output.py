@@ -29,10 +29,10 @@ def test_a_table_lines_up_and_cannot_move_the_cursor(capsys: pytest.CaptureFixtu
     """Numbers flush right; control characters of what a producer sent are shown, not obeyed."""
     print_table(("NAME", "VALUE"), [("a", 1), ("b\x1b[2J", 1000), (None, "x")], right=("VALUE",))
     assert capsys.readouterr().out == (
-        "NAME       VALUE\n"
-        "a              1\n"
+        "NAME      VALUE\n"
+        "a             1\n"
         "b\\x1b[2J   1000\n"
-        "               x\n"
+        "              x\n"
     )  # fmt: skip
 
 
