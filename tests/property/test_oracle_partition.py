@@ -152,9 +152,10 @@ class World:
         else:
             headers = {name: text.decode() for name, text in out.headers}
             origin = int(headers["tally-partition"]), int(headers["tally-offset"])
-            metrics = ",".join(sorted(headers.get("tally-metrics", "").split(",")))
+            partial = headers["tally-kind"] == "partial"
+            metrics = ",".join(sorted(headers["tally-metrics"].split(","))) if partial else ""
             self.entries[*origin, headers["tally-reason"], metrics] += 1
-            if headers["tally-kind"] == "partial" and self.rnd.randrange(2) and self.replays < MOST_REPLAYS:
+            if partial and self.rnd.randrange(2) and self.replays < MOST_REPLAYS:
                 self.replay(out, headers["tally-metrics"])
 
     def replay(self, out: Out, metrics: str) -> None:
@@ -168,8 +169,7 @@ class World:
         partition, key = place(
             self.rnd, self.log.definitions, value, self.rnd.choice(("home", "random")), len(self.shown)
         )
-        records = self.log.partitions[partition]
-        timestamp = records[-1].timestamp if records else 0
+        timestamp = max(records[-1].timestamp for records in self.log.partitions if records)
         for _ in range(self.rnd.choice((1, 1, 2))):
             self.replays += 1
             self.log.append(partition, timestamp, key, value, headers)
