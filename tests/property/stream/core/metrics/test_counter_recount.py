@@ -36,15 +36,20 @@ events = st.lists(st.tuples(instants, numbers), min_size=1, max_size=24)
 def naive(aggregation: str, values: list[tuple[int, int, Any]]) -> Any:
     """One number of (us, order, value)."""
     plain = [value for _, _, value in values]
-    return {
-        "count": lambda: len(plain),
-        "sum": lambda: sum(map(Fraction, plain)),
-        "avg": lambda: sum(map(Fraction, plain)) / len(plain),
-        "min": lambda: min(map(Fraction, plain)),
-        "max": lambda: max(map(Fraction, plain)),
-        "latest": lambda: Fraction(max(values)[2]),
-        "unique": lambda: len(set(plain)),
-    }[aggregation]()
+    match aggregation:
+        case "count":
+            return len(plain)
+        case "sum":
+            return sum(map(Fraction, plain))
+        case "avg":
+            return sum(map(Fraction, plain)) / len(plain)
+        case "min":
+            return min(map(Fraction, plain))
+        case "max":
+            return max(map(Fraction, plain))
+        case "latest":
+            return Fraction(max(values)[2])
+    return len(set(plain))
 
 
 def drive(driven: Driven, arrivals: list[tuple[int, int, Any]], data: Any) -> None:

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ def walk(kind: str, initial: Any, grouped: bool, events: list[Any]) -> State:
 
 
 def at(state: State, initial: Any, us: int) -> Any:
+    """The state at an instant."""
     place = bisect_right(state, us, key=lambda each: each[0])
     return state[place - 1][1] if place else initial
 
@@ -55,10 +57,11 @@ def at(state: State, initial: Any, us: int) -> Any:
 def held_in(state: State, initial: Any, start: int, end: int) -> list[tuple[int, int, Any]]:
     """(begin, end, value) of what held for some time of [start, end)."""
     cuts = [start, *[begin for begin, _ in state if start < begin < end], end]
-    return [(a, b, at(state, initial, a)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(a, b, at(state, initial, a)) for a, b in pairwise(cuts)]
 
 
 def units(calendar: Calendar, unit: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The calendar units that touch [start, end), in microseconds."""
     out, us = [], start
     while us < end:
         if unit == "second":
@@ -75,6 +78,7 @@ def units(calendar: Calendar, unit: str, start: int, end: int) -> list[tuple[int
 
 
 def naive(aggregation: str, state: State, initial: Any, start: int, end: int) -> Any:
+    """A window, by looking at all that held in it."""
     if aggregation in {"latest", "unique"}:
         return at(state, initial, end - 1)
     held = held_in(state, initial, start, end)
@@ -84,6 +88,7 @@ def naive(aggregation: str, state: State, initial: Any, start: int, end: int) ->
 
 
 def prorated(calendar: Calendar, unit: str, bucket: str, state: State, initial: Any, start: int, end: int) -> Any:
+    """The contract's sum over buckets, bucket by bucket."""
     total, unit_start, unit_end = Fraction(0), 0, 0
     changes = [begin for begin, _ in state]
     for begun, ends in units(calendar, bucket, start, end):
@@ -133,6 +138,7 @@ def check(
 
 
 def numbered(events: list[Any]) -> list[Any]:
+    """(us, order, group, value) of events in the order of the log."""
     return [(us, order, group, value) for order, (us, group, value) in enumerate(events)]
 
 

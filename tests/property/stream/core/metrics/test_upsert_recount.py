@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from schemas.definitions import Operation
 from stream.core.calendar import calendar_for
-from stream.core.metrics.base import DAY_US, SECOND_US, Metric
+from stream.core.metrics.base import DAY_US, SECOND_US, Metric, MetricType
 from stream.core.metrics.counter import Counter
 from stream.core.metrics.gauge import Gauge
 from stream.core.metrics.rate import Rate
@@ -38,7 +38,8 @@ def metrics(name: str) -> tuple[Metric, Metric]:
             }
             if rest[1] == "unique":
                 fields |= {"operation": Operation("op", 1, 0), "event_type": None}
-    which = {"counter": Counter(), "rate": Rate(), "sliding": Rate(), "gauge": Gauge()}[kind]
+    types: dict[str, MetricType] = {"counter": Counter(), "rate": Rate(), "sliding": Rate(), "gauge": Gauge()}
+    which = types[kind]
     made = definition(type="rate" if kind == "sliding" else kind, **fields)
     return which.build(made, TERMS), which.build(made, PLAIN)
 

@@ -1,7 +1,6 @@
 """What the tests of metric types share: definitions, and a state driven like the partition drives it."""
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any
 
 from schemas.definitions import KINDS, Metric as Definition
@@ -18,15 +17,18 @@ T0 = 1_772_712_000 * SECOND_US
 
 
 def reader(path: str) -> Callable[[Any], Any]:
+    """Properties are a dict here."""
     return lambda properties: properties.get(path)
 
 
 def terms(**fields: Any) -> Terms:
-    given = {"keep_us": KEEP_US, "max_age_us": 7 * DAY_US, "max_ahead_us": 5 * MINUTE_US}
+    """The contract's retentions, unless said otherwise."""
+    given: dict[str, Any] = {"keep_us": KEEP_US, "max_age_us": 7 * DAY_US, "max_ahead_us": 5 * MINUTE_US}
     return Terms(reader=reader, **(given | fields))
 
 
 def definition(**fields: Any) -> Definition:
+    """A counter over the default windows, unless said otherwise."""
     given: dict[str, Any] = {
         "key": "m",
         "name": "m",
@@ -94,7 +96,3 @@ def folded(metric: Metric, events: Iterable[tuple[int, Any]], calendar: Calendar
     for order, (us, value) in enumerate(events):
         driven.fold(us, order, value)
     return driven
-
-
-def number(text: str) -> int | Decimal:
-    return Decimal(text) if "." in text else int(text)

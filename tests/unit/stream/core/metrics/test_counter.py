@@ -17,6 +17,7 @@ TODAY = NOON - 43_200
 
 
 def counter(aggregation: str, **fields: Any) -> Any:
+    """A counter of this aggregation."""
     options = {name: fields.pop(name) for name in ("upsert", "simulate") if name in fields}
     return Counter().build(definition(aggregation=aggregation, **fields), terms(**options))
 

@@ -18,6 +18,7 @@ SEATS = {"granularity": "month", "proration": "day"}
 
 
 def gauge(**fields: Any) -> Any:
+    """A gauge of deltas and its latest state, unless said otherwise."""
     given = {"type": "gauge", "aggregation": "latest", "event_type": "delta", "windows": ("hour", "day", "total")}
     options = {name: fields.pop(name) for name in ("upsert", "max_age_us", "simulate") if name in fields}
     return Gauge().build(definition(**(given | fields)), terms(**options))

@@ -8,7 +8,6 @@ import pytest
 
 from schemas.definitions import Metric as Definition
 from stream.core.metrics import registry
-from stream.core.metrics.base import Metric, MetricType
 from stream.core.metrics.plugin import Folding, PlugIn
 from tests.unit.stream.core.metrics.harness import MINUTE_US, T0, definition, folded, terms
 
@@ -17,21 +16,20 @@ class ProductFolding(Folding):
     def empty(self) -> int:
         return 1
 
-    def add(self, acc: int, value: int, us: int, order: int) -> int:
+    def add(self, acc: int, value: int, us: int, order: int) -> int:  # noqa: ARG002
         return acc * value
 
     def merge(self, acc: int, other: int) -> int:
         return acc * other
 
-    def value(self, acc: int, events: int) -> int:
+    def value(self, acc: int, events: int) -> int:  # noqa: ARG002
         return acc
 
 
 class Product(PlugIn):
     name = "product"
-    fields = ("start",)
 
-    def folding(self, definition: Definition) -> ProductFolding:
+    def folding(self, definition: Definition) -> ProductFolding:  # noqa: ARG002
         return ProductFolding()
 
 
@@ -66,8 +64,7 @@ def test_built_in_types_are_found_like_plug_ins(name: str) -> None:
 @pytest.mark.usefixtures("installed")
 def test_a_plug_in_is_found_and_counts() -> None:
     """Four methods make a type with windows, late events and a changelog of its own."""
-    kind: MetricType = registry.metric_type("product")
-    metric: Metric = kind.build(definition(type="product", windows=("minute", "total")), terms())
+    metric = registry.metric_type("product").build(definition(type="product", windows=("minute", "total")), terms())
     driven = folded(metric, [(T0, 2), (T0 + MINUTE_US, 3), (T0 + 1, 5)])
     driven.restore()
     assert [value for _, value, _ in driven.values("minute")] == ["10", "3"]
@@ -106,6 +103,7 @@ def test_what_is_no_metric_type_is_refused(name: str, fault: type[Exception], wo
 
 
 def shape(**fields: Any) -> str:
+    """The shape of a definition."""
     options = {name: fields.pop(name) for name in ("upsert",) if name in fields}
     made = definition(**fields)
     return registry.metric_type(made.type).build(made, terms(**options)).shape

@@ -14,6 +14,7 @@ NOON = T0 // SECOND_US
 
 
 def rate(aggregation: str = "sum", granularity: str = "minute", **fields: Any) -> Any:
+    """A rate by the minute, over minutes and hours."""
     options = {name: fields.pop(name) for name in ("upsert", "simulate", "sliding_late_us") if name in fields}
     given = {"type": "rate", "aggregation": aggregation, "granularity": granularity, "windows": ("minute", "hour")}
     return Rate().build(definition(**(given | fields)), terms(**options))
@@ -89,6 +90,7 @@ def test_a_rate_expires_whole() -> None:
 
 
 def sliding(aggregation: str = "sum", granularity: str = "minute", **fields: Any) -> Any:
+    """The same, sliding."""
     return rate(aggregation, granularity, sliding=True, **fields)
 
 

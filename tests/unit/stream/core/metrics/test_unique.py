@@ -14,12 +14,14 @@ NOON = T0 // SECOND_US
 
 
 def counter(above: int | None = None, **options: Any) -> Any:
+    """A counter of distinct values."""
     windows = options.pop("windows", ("hour", "total"))
     made = definition(aggregation="unique", windows=windows, approximate_above=above)
     return Counter().build(made, terms(**options))
 
 
 def members(numbers: range) -> list[tuple[int, bytes]]:
+    """One member for each number, a microsecond apart."""
     return [(T0 + number, b"%d" % number) for number in numbers]
 
 

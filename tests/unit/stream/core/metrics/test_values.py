@@ -114,10 +114,12 @@ def test_what_metrics_read_survives_msgpack(value: Any) -> None:
 
 
 def packs() -> Packs[int]:
+    """Packs of a hundred seconds."""
     return Packs(b"w", 100, lambda cell: cell, lambda plain: plain)
 
 
 def saved(one: Any) -> dict[bytes, bytes | None]:
+    """What changed since the last time."""
     out: list[tuple[bytes, bytes | None]] = []
     one.save(out)
     return dict(out)
