@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tallygate import AsyncGate, Gate, urls
 from tallygate.testing import FakeGate
 
-from tests.contract.gate import mutants
 from tests.contract.gate.world import START, AsyncRedisWorld, RedisWorld, World, use_our_clock
 from tests.servers.fixtures import need
 from tests.servers.stores import Cluster, Redis
@@ -31,19 +29,18 @@ def world(request: pytest.FixtureRequest, unique: str, monkeypatch: pytest.Monke
     else:
         kind = {"cluster": "gate_cluster", "redis": "redis_server"}.get(request.param, "valkey_server")
         server = request.getfixturevalue(kind)
-        patch = mutants.seeded()
-        use_our_clock(monkeypatch, patch)
-        yield from _real(server if isinstance(server, str) else server.url, unique, request.param, patch)
+        use_our_clock(monkeypatch)
+        yield from _real(server if isinstance(server, str) else server.url, unique, request.param)
 
 
-def _real(url: str, app: str, kind: str, patch: Any) -> Iterator[World]:
+def _real(url: str, app: str, kind: str) -> Iterator[World]:
     redis = urls.connect(url, timeout_s=5)
     if kind == "asyncio":
         with asyncio.Runner() as runner:
             aio = AsyncGate.from_url(url, app)
-            yield AsyncRedisWorld(redis, app, gate=aio, patch=patch, loop=runner.get_loop())
+            yield AsyncRedisWorld(redis, app, gate=aio, loop=runner.get_loop())
             runner.run(aio.close())
     else:
         with Gate.from_url(url, app) as gate:
-            yield RedisWorld(redis, app, gate=gate, patch=patch)
+            yield RedisWorld(redis, app, gate=gate)
     redis.close()

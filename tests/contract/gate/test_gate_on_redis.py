@@ -12,7 +12,6 @@ from tallygate import AsyncGate, Gate, GateUnavailable, UnknownLayout, _protocol
 from tallygate.testing import FakeLimit
 
 from stream.totals.gate_config import GateConfigs
-from tests.contract.gate import mutants
 from tests.contract.gate.test_gate_limits import brief
 from tests.contract.gate.world import RedisWorld, use_our_clock
 from tests.servers.stores import Valkey
@@ -48,9 +47,8 @@ def client(valkey_server: Any) -> Iterator[Counting]:
 @pytest.fixture
 def real(client: Counting, unique: str, monkeypatch: pytest.MonkeyPatch) -> RedisWorld:
     """A world on the session's Valkey."""
-    patch = mutants.seeded()
-    use_our_clock(monkeypatch, patch)
-    world = RedisWorld(client, unique, gate=Gate(client, unique), patch=patch)
+    use_our_clock(monkeypatch)
+    world = RedisWorld(client, unique, gate=Gate(client, unique))
     world.define([FakeLimit("api", 10), FakeLimit("soft", 10, mode="soft")], aliases={"acct": "acme"})
     return world
 
@@ -168,7 +166,7 @@ def test_other_decimals_wait_for_other_totals(real: RedisWorld, monkeypatch: pyt
     real.define([FakeLimit("api", "10.0")])
     assert (real.check("acme", "api").allowed, real.check("acme", "api").reason) == (False, "stale")
     monkeypatch.undo()
-    use_our_clock(monkeypatch, mutants.seeded())
+    use_our_clock(monkeypatch)
     real.define([FakeLimit("api", "10.0")])
     assert brief(real.check("acme", "api", 0)) == (True, "ok", "month", "10", "0", "0")
 

@@ -7,7 +7,7 @@ that the worker calls. Only `TIME` is replaced in them, by a clock that stands i
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha1
@@ -28,8 +28,6 @@ START = datetime(2026, 3, 5, 12, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SETTLED_FOR_US = 7_200_000_000
 WINDOWS = layout.KINDS
-
-Patch = Callable[[str], str]
 
 
 class World(Protocol):
@@ -70,18 +68,18 @@ def us(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-def on_our_clock(original: Script, patch: Patch = str) -> Script:
-    """The script with its TIME read from the partition's hash, and whatever a mutant changes."""
+def on_our_clock(original: Script) -> Script:
+    """The script with its TIME read from the partition's hash."""
     ours = "redis.call('HMGET', KEYS[1], '@s', '@u')"
     either = f"(redis.call('HEXISTS', KEYS[1], '@s') == 1 and {ours} or redis.call('TIME'))"
-    text = patch(original.text).replace("redis.call('TIME')", either)
+    text = original.text.replace("redis.call('TIME')", either)
     return Script(original.name, text, sha1(text.encode()).hexdigest())
 
 
 class RedisWorld:
     """The worker's side of a real Redis, and a gate on it."""
 
-    def __init__(self, redis: Any, app: str, *, gate: Any, patch: Patch = str) -> None:
+    def __init__(self, redis: Any, app: str, *, gate: Any) -> None:
         self.redis, self.app, self.gate = redis, app, gate
         self.now = START
         self._stalled = False
@@ -89,7 +87,7 @@ class RedisWorld:
         self._sequence = [0] * PARTITIONS
         self._events: dict[tuple[str, str], list[tuple[datetime, Decimal]]] = defaultdict(list)
         self._states: dict[tuple[str, str], Decimal] = {}
-        self._scripts = {name: on_our_clock(script(*parts), patch) for name, *parts in _PARTS}
+        self._scripts = {name: on_our_clock(script(*parts)) for name, *parts in _PARTS}
         self.definitions = Definitions(metrics={})
         redis.hset(layout.app_key(app), mapping={layout.APP_LAYOUT: layout.VERSION, layout.APP_PARTITIONS: PARTITIONS})
         self.define([])
@@ -302,10 +300,10 @@ _PARTS = (
 )
 
 
-def use_our_clock(monkeypatch: Any, patch: Patch = str) -> None:
+def use_our_clock(monkeypatch: Any) -> None:
     """Let gates call the scripts on the world's clock."""
-    monkeypatch.setattr(_protocol, "GATE", on_our_clock(script("holds", "gate"), patch))
-    monkeypatch.setattr(_protocol, "RELEASE", on_our_clock(script("holds", "release"), patch))
+    monkeypatch.setattr(_protocol, "GATE", on_our_clock(script("holds", "gate")))
+    monkeypatch.setattr(_protocol, "RELEASE", on_our_clock(script("holds", "release")))
 
 
 def _scaled(amount: Decimal, scale: int | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from tallygate import layout
 
 from stream.core.commit import TERM, Commit, Publication
 from stream.totals import publisher
@@ -277,6 +278,55 @@ def test_a_commit_in_flight_at_a_loss_is_not_used(unique: str, valkey_server: An
                 drive(engine, writer)
                 await published(writer, engine)
                 await check_all(redis, unique, engine, [one])
+
+    asyncio.run(main())
+
+
+def test_a_loss_during_the_takeover_is_noticed(url: str, unique: str) -> None:
+    """What Redis loses after a new owner has asked what it holds, and before its first call, is published again."""
+
+    async def main() -> None:
+        async with client(url) as redis:
+            engine = Engine()
+            customers = names(0, 3)
+            for customer in customers:
+                engine.event(customer, "calls")
+            writer = engine.publisher(redis, unique)
+            async with running(writer):
+                drive(engine, writer)
+                await published(writer, engine)
+            engine = Engine(term=2, after=engine)
+            writer = engine.publisher(redis, unique)
+            engine.publish_since(await writer.held())
+            engine.asked.clear()
+            await flush_app(redis, unique)
+            async with running(writer):
+                await until(lambda: drive(engine, writer))
+                assert engine.asked == [None]
+                await check_all(redis, unique, engine, customers)
+
+    asyncio.run(main())
+
+
+def test_an_older_total_never_takes_the_place_of_a_newer_one(unique: str, valkey_server: Any) -> None:
+    """Even a call that is in its turn leaves alone a customer whose totals are of the same version or a newer one."""
+
+    async def main() -> None:
+        async with client(valkey_server.url) as redis:
+            engine = Engine()
+            one, two = names(0, 2)
+            writer = engine.publisher(redis, unique)
+            keys = layout.Keys(unique, 0)
+            async with running(writer):
+                drive(engine, writer)
+                await published(writer, engine)
+                await redis.hset(keys.totals(one), mapping={":v": TERM + 5, ":o": 5, "calls": "newer"})
+                rows = [Publication(name, {"calls": "older"}, ["r"], whole=True) for name in (one, two)]
+                writer.offer(Commit(TERM + 5, 9, [], [], rows, complete=True))
+                await until(lambda: writer.published == TERM + 5)
+            assert await redis.hget(keys.totals(one), "calls") == b"newer"
+            assert await redis.hget(keys.totals(two), "calls") == b"older"
+            assert (await redis.exists(keys.holds(one)), await redis.exists(keys.holds(two))) == (0, 1)
 
     asyncio.run(main())
 
