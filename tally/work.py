@@ -21,6 +21,7 @@ from stream.totals import reader
 from stream.totals.connection import connect
 from stream.totals.gate_config import GateConfigs
 from stream.totals.publisher import Publisher
+from tally import kafka
 from tally.config import rules
 from tally.worker_http import NotHere, WorkerHttp, split_address
 
@@ -35,8 +36,12 @@ class Working(App):
         self._worker = worker
 
     async def on_start(self) -> None:
-        """Serve /healthz/live before Kafka answers: a slow start is no death."""
+        """Serve /healthz/live and wait for Kafka: that it comes up later than we do is no reason to die."""
         await self._worker.start()
+        while not await self._worker.reached_kafka():
+            await self.sleep(1.0)
+            if self.should_stop:
+                return
         await super().on_start()
 
     async def on_stop(self) -> None:
@@ -94,6 +99,15 @@ class Worker:
         await self.http.stop()
         if self._redis is not None:
             await self._redis.aclose()
+
+    async def reached_kafka(self) -> bool:
+        """Whether a broker answers."""
+        try:
+            async with kafka.admin(self._settings.kafka):
+                return True
+        except kafka.Unreachable as unreachable:
+            log.warning("Waiting for Kafka", error=unreachable.message)
+            return False
 
     @property
     def address(self) -> str:

@@ -89,6 +89,10 @@ def run(seconds: float, say: Say) -> Result:
         with ThreadPoolExecutor() as together:
             list(together.map(WorkerProcess.start, workers))
         probe = stack.enter_context(_probe(broker.bootstrap, redis.url))
+        say(
+            "Sending events: 1,000 of them twice (they must count once), one in 50 late by up to three days (they count in\n"
+            "their own hour and day, not in this one), one in 500 older than a week (they are rejected)."
+        )
         play = _Play(broker.bootstrap, redis.url, workers, seconds, say)
         result = asyncio.run(play.play())
         _measure(result, _finish(probe), play.killed_at)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from tally.demo.workers import WorkerProcess
-from tally.servers import EmbeddedRedis, wait_until
+from tally.servers import EmbeddedKafka, EmbeddedRedis, wait_until
 from tests.integration.commands.running import Ran, environment, tally
 from tests.integration.commands.topics import make_topic, widen
 from tests.servers.fixtures import Broker
@@ -126,6 +127,41 @@ def test_any_worker_answers_for_all(house: House) -> None:
                 wait_until(partial(answers, worker, customer), f"{customer} at {worker.address}")
         with urllib.request.urlopen(f"http://{second.address}/metrics", timeout=5) as answer:
             assert b"\ntally_partitions 2.0\n" in answer.read()
+
+
+def test_a_worker_waits_for_its_servers(valkey_server: EmbeddedRedis, unique: str, tmp_path: Path) -> None:
+    """Started before Kafka it lives, says what it waits for, obeys SIGTERM, and works once Kafka is there."""
+    metrics = tmp_path / "metrics.yaml"
+    metrics.write_text(METRICS)
+    broker = EmbeddedKafka()
+    env = environment(broker.bootstrap, unique, TALLY_REDIS=valkey_server.url, TALLY_METRICS=str(metrics))
+
+    def told(worker: Starting) -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(f"http://{worker.address}/healthz/ready", timeout=5) as answer:
+                return answer.status, json.load(answer)["reasons"]
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)["reasons"]
+
+    try:
+        with Starting(env, session_s=2.0) as worker:
+            assert told(worker) == (503, ["starting: Kafka has not answered yet"])
+            os.kill(worker.pid, signal.SIGTERM)
+            wait_until(lambda: not worker.alive(), "the worker's end")
+        with Starting(env, session_s=2.0) as worker:
+            broker.start()
+            wait_until(lambda: told(worker) == (200, []), "a ready worker")
+    finally:
+        broker.stop()
+
+
+class Starting(WorkerProcess):
+    """A worker that counts as started as soon as it lives."""
+
+    def ready(self) -> bool:
+        """/healthz/live answers 200."""
+        with urllib.request.urlopen(f"http://{self.address}/healthz/live", timeout=2) as answer:
+            return bool(answer.status == 200)
 
 
 def test_a_redis_that_evicts_is_refused(broker: Broker, unique: str, tmp_path: Path) -> None:
