@@ -64,7 +64,8 @@ class Book:
                 self.series.append(Series(shape, self._layout(shape.layout), self, simulate=self.plan.rules.simulate))
             for built in named.general:
                 watched = built.key in self.plan.limits.windows and not self.plan.rules.simulate
-                self.states.append(States(built, self.zone_for, watched=watched))
+                days_of = None if self.plan.rules.billable is None else self.plan.terms(upsert=named.upsert)
+                self.states.append(States(built, self.zone_for, watched=watched, days_of=days_of))
 
     def _zone(self, name: str, anchor: int | None) -> Zone:
         for zone in self.zones:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from schemas.definitions import KINDS, Metric as Definition
 from schemas.totals import Position, Total
 from stream.core import groups, numbers, wire
 from stream.core.codegen import Source
 from stream.core.decode import Properties
 from stream.core.metrics import base
-from stream.core.metrics.base import BadValue, Metric, Shown, State
+from stream.core.metrics.base import BadValue, Metric, Shown, State, Terms
+from stream.core.metrics.billable import Attribution
 from stream.core.names import Names
 from stream.core.zone import Zone
 
@@ -46,7 +49,19 @@ class Built:
 class Entry:
     """One state, or its chunks until it is touched. `group` is None for the overall one."""
 
-    __slots__ = ("chunks", "customer", "dirty", "group", "names", "pending", "seen_hour", "shown_us", "state", "zone")
+    __slots__ = (
+        "attribution",
+        "chunks",
+        "customer",
+        "dirty",
+        "group",
+        "names",
+        "pending",
+        "seen_hour",
+        "shown_us",
+        "state",
+        "zone",
+    )
 
     def __init__(self, customer: str, group: Any, zone: Zone) -> None:
         self.customer, self.group, self.zone = customer, group, zone
@@ -57,14 +72,17 @@ class Entry:
         self.shown_us: int | None = None  # the clock at which it was last rendered
         self.seen_hour = -1  # the clock's hour of the last expiry
         self.dirty = False
+        self.attribution: Attribution | None = None  # only where billable days are asked for
 
 
 class States:
     """All states of one metric in a partition."""
 
-    def __init__(self, built: Built, zone_for: Callable[[str], Zone], *, watched: bool = False) -> None:
-        """`watched`: a limit stands on the metric."""
-        self.built, self._zone_for, self.watched = built, zone_for, watched
+    def __init__(
+        self, built: Built, zone_for: Callable[[str], Zone], *, watched: bool = False, days_of: Terms | None = None
+    ) -> None:
+        """`watched`: a limit stands on the metric. `days_of`: each entry remembers on which day a value arose."""
+        self.built, self._zone_for, self.watched, self._days_of = built, zone_for, watched, days_of
         self.prefix = wire.STATE + wire.prefixed(built.head)
         self.overall: dict[str, Entry] = {}
         self.grouped: dict[str, dict[Any, Entry]] = {}
@@ -99,6 +117,11 @@ class States:
         entry = entries.get(at)
         if entry is None:
             entry = entries[at] = Entry(customer, group, self._zone_for(customer))
+            if self._days_of is not None:
+                overall = self.built.metric.keyed and group is None
+                entry.attribution = Attribution(
+                    self.built.definition, self._days_of, entry.zone.calendar, overall=overall
+                )
         return entry
 
     def state(self, entry: Entry) -> State:
@@ -136,28 +159,38 @@ class States:
 
     def fold(self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> int:
         """Count a value; the answer is for how many windows it came too late."""
-        late = self._touched(customer, None).fold(w, order, self._keyed(group, value), clock_us)
+        late = self._fold(self._touched(customer, None), self._keyed(group, value), w, order, clock_us)
         if group is not None:
-            self._touched(customer, group).fold(w, order, value, clock_us)
+            self._fold(self._touched(customer, group), value, w, order, clock_us)
         return late
+
+    def _fold(self, entry: Entry, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> int:
+        if entry.attribution is not None:
+            entry.attribution.add(w[0], order, value)
+        return self.state(entry).fold(w, order, value, clock_us)
 
     def remove(self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> None:
         """Undo what `fold` did."""
-        self._touched(customer, None).remove(w, order, self._keyed(group, value), clock_us)
+        self._remove(self._touched(customer, None), self._keyed(group, value), w, order, clock_us)
         if group is not None:
-            self._touched(customer, group).remove(w, order, value, clock_us)
+            self._remove(self._touched(customer, group), value, w, order, clock_us)
+
+    def _remove(self, entry: Entry, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> None:
+        if entry.attribution is not None:
+            entry.attribution.remove(w[0], order)
+        self.state(entry).remove(w, order, value, clock_us)
 
     def _keyed(self, group: Any, value: Any) -> Any:
         if not self.built.metric.keyed:
             return value
         return (b"" if group is None else self._names[group].encode(), value)
 
-    def _touched(self, customer: str, group: Any) -> State:
+    def _touched(self, customer: str, group: Any) -> Entry:
         entry = self._entry(customer, group)
         if not entry.dirty:
             entry.dirty = True
             self.dirty.append(entry)
-        return self.state(entry)
+        return entry
 
     # -- what leaves
 
@@ -218,14 +251,17 @@ class States:
                 if row is not None and base.kept(row.end, self.built.keeps[kind], clock_us):
                     yield self._total(entry, row, clock_us, position)
 
-    def every(self, last_us: int) -> Iterator[Total]:
-        """Every total whose window does not begin after an instant."""
+    def every(self, last_us: int, billable: str | None) -> Iterator[Total]:
+        """Every total whose window does not begin after an instant; those of the kind `billable` with their days."""
         for customer in list(self.overall):
             for entry in list(self.entries(customer)):
                 for kind in self.built.kinds:
                     until_us = 1 << 62 if kind == base.TOTAL else last_us  # which starts at 0, also before 1970
                     for row in self.state(entry).rows(kind, until_us):
-                        yield self._total(entry, row, None, None)
+                        total = self._total(entry, row, None, None)
+                        if entry.attribution is not None and total.window == billable:
+                            total = msgspec.structs.replace(total, billable=entry.attribution.days(row))
+                        yield total
 
     def _total(self, entry: Entry, row: Shown, clock_us: int | None, position: Position | None) -> Total:
         return Total(

@@ -34,7 +34,7 @@ class Rules:
     """Settings that verdicts depend on, and the topic whose records are folded. `keep_us[kind]` is the retention of each kind, None for ever.
 
     `simulate`: nothing is too old, in the future, forgotten or left out for being late; `late` is counted all the
-    same.
+    same. `billable`, for simulate only, is the window kind whose values are told apart by day.
     """
 
     app: str = "tally"
@@ -44,6 +44,7 @@ class Rules:
     keep_us: tuple[int | None, ...] = (2 * DAY_US, 8 * DAY_US, 100 * DAY_US, *[400 * DAY_US] * 5, None)
     sliding_late_us: int = HOUR_US
     simulate: bool = False
+    billable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,8 @@ class Plan:
         for name in dict.fromkeys(metric.event_name for metric in definitions.metrics.values()):
             upsert = definitions.upserts(name)
             metrics = [metric for metric in definitions.metrics.values() if metric.event_name == name]
-            fast = [
-                metric for metric in metrics if not upsert and metric.type == "counter" and metric.aggregation in SLOTS
-            ]
+            by_row = not upsert and rules.billable is None
+            fast = [each for each in metrics if by_row and each.type == "counter" and each.aggregation in SLOTS]
             shapes = tuple(_shape(place, chosen, rules, limits, layout) for place, chosen in _places(name, fast))
             general = tuple(self._built(metric, upsert=upsert) for metric in metrics if metric not in fast)
             named[name] = Named(shapes, general, upsert)

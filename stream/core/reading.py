@@ -40,7 +40,7 @@ def every(book: "Book", last_us: int) -> Iterator[Total]:
                 for n, start, end, slots in _windows(series, row, None):
                     yield from _rows(book, series, row, n, start, end, slots, None)
     for states in book.states:
-        yield from states.every(last_us)
+        yield from states.every(last_us, book.plan.rules.billable)
 
 
 Window = tuple[int, int, int | None, list[Any]]

@@ -60,17 +60,22 @@ class _EveryId:
 
 
 def simulate(
-    definitions: Definitions, lines: Iterable[bytes], at: str | int | None = None, *, rules: Rules | None = None
+    definitions: Definitions,
+    lines: Iterable[bytes],
+    at: str | int | None = None,
+    *,
+    billable: str | None = None,
+    rules: Rules | None = None,
 ) -> dict[str, Any]:
     """What `tally simulate --json` prints: rows, rejected lines, and how many duplicates and late.
 
     `lines` are those of a JSON Lines file, with or without their ends; blank ones are skipped but numbered. `at` is a
     timestamp as events carry it, or microseconds; windows that begin after it are left out (None: after the latest
-    event accepted). Group values and numbers are as `Total` holds them.
+    event accepted). Rows of the window kind `billable` say on which day each part of their value arose. Group values and numbers are as `Total` holds them.
 
     Raises `BadTimestamp` for an `at` that is none.
     """
-    folded = Folded(definitions, rules)
+    folded = Folded(definitions, rules, billable=billable)
     folded.take(lines)
     return folded.report(at)
 
@@ -78,9 +83,9 @@ def simulate(
 class Folded:
     """A file on its way through the fold."""
 
-    def __init__(self, definitions: Definitions, rules: Rules | None = None) -> None:
-        """`rules` say by which retention `late` is counted."""
-        plan = Plan(definitions, replace(rules or Rules(), simulate=True))
+    def __init__(self, definitions: Definitions, rules: Rules | None = None, *, billable: str | None = None) -> None:
+        """`rules` say by which retention `late` is counted; `billable` is a window kind, see `simulate`."""
+        plan = Plan(definitions, replace(rules or Rules(), simulate=True, billable=billable))
         self._book = Book(plan, 0, 1)
         self._book.open()
         self._book.ids = _EveryId()  # type: ignore[assignment]
