@@ -127,19 +127,42 @@ class Bench:
 
     def rest(self, clock: int) -> None:
         """What happens between two blocks: states are saved, given up and restored, and expire."""
-        for (customer, group), kept in list(self.states.items()):
+        for row, kept in list(self.states.items()):
             if self.rnd.randrange(3) == 0:
                 kept.state.expire(clock)
             if self.rnd.randrange(3) == 0:
-                for suffix, data in kept.state.save():
-                    if data is None:
-                        kept.chunks.pop(suffix, None)
-                    else:
-                        assert len(data) < 64 * 1_024
-                        kept.chunks[suffix] = data
+                self.save(kept)
                 if self.rnd.randrange(2):
-                    chunks = dict(kept.chunks)
-                    kept.state = self.metric.state(self.calendar(customer), chunks, overall=self.overall(group))
+                    self.restore(row)
+
+    def save_and_restore(self, clock: int) -> None:
+        """All of that to every state."""
+        for row, kept in list(self.states.items()):
+            self.save(kept)
+            self.restore(row)
+            self.states[row].state.expire(clock)
+            self.save(kept)
+            self.restore(row)
+
+    def expire(self, clock: int) -> None:
+        """Only what time does to states that stay in memory."""
+        for kept in self.states.values():
+            kept.state.expire(clock)
+
+    def save(self, kept: Kept) -> None:
+        """What changed goes into the changelog, in rows that are small enough."""
+        for suffix, data in kept.state.save():
+            if data is None:
+                kept.chunks.pop(suffix, None)
+            else:
+                assert len(data) < 64 * 1_024
+                kept.chunks[suffix] = data
+
+    def restore(self, row: tuple[str, bytes]) -> None:
+        """The state as a new owner has it."""
+        customer, group = row
+        chunks = dict(self.states[row].chunks)
+        self.states[row].state = self.metric.state(self.calendar(customer), chunks, overall=self.overall(group))
 
     def check(self, index: LogIndex, key: str, position: int) -> None:
         """Every window that is kept has the judge's total."""
