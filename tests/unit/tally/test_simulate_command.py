@@ -72,6 +72,27 @@ def test_at_chooses_windows_and_cuts_no_events(files: list[str]) -> None:
     ]
 
 
+def test_billable_says_on_which_day_value_arose(tmp_path: Path) -> None:
+    """Only rows of the period carry it, and its days add up to the value; in the table they stand below their row."""
+    (tmp_path / "m.yaml").write_text(
+        "metrics: {t: {event_name: e, type: counter, aggregation: sum, property: n, windows: [day, month]}}\n"
+    )
+    event = '{{"id": "{}", "event_name": "e", "customer_id": "a", "timestamp": "2026-03-0{}T12:00:00Z", "properties": {{"n": {}}}}}\n'
+    (tmp_path / "e.jsonl").write_text(event.format(1, 5, 1.5) + event.format(2, 6, 2) + event.format(3, 6, 4))
+    files = ["--metrics", f"{tmp_path}/m.yaml", "--events", f"{tmp_path}/e.jsonl", "--billable", "month"]
+    rows = json.loads(run(*files, "--json").stdout)["rows"]
+    assert [row.get("billable") for row in rows] == [
+        None,
+        None,
+        [{"day": "2026-03-05", "value": "1.5"}, {"day": "2026-03-06", "value": "6"}],
+    ]
+    assert [line.split() for line in run(*files).stdout.splitlines()[-2:]] == [
+        ["on", "2026-03-05", "1.5"],
+        ["on", "2026-03-06", "6"],
+    ]
+    assert run(*files[:-1], "fortnight").exit_code == 2
+
+
 def test_strict_makes_a_rejected_line_a_failure(files: list[str]) -> None:
     """Only then: the rows are printed all the same."""
     done = run(*files, "--json", "--strict")
