@@ -86,11 +86,19 @@ LOGS: dict[str, tuple[dict[str, Any], list[tuple[float, bytes]]]] = {
     ),
     "an older window after a replacement left nothing": (
         {"event_name": "u", "type": "counter", "aggregation": "max", "property": "n", "windows": ["minute"]},
-        [(1e9, event("1", 1e9, "u", n=1)), (1e9, event("1", 1e9, "u")), (1e9, event("2", 1e9 - 30_000, "u", n=2))],
+        [
+            (1e9, event("1", 1e9, "u", n=1)),
+            (1e9 + 1, event("1", 1e9, "u")),
+            (1e9 + 9, event("2", 1e9 - 30_000, "u", n=2)),
+        ],
     ),
     "distinct values of an older window after a replacement left nothing": (
         {"event_name": "u", "type": "counter", "aggregation": "unique", "property": "n", "windows": ["hour"]},
-        [(1e9, event("1", 1e9, "u", n=1)), (1e9, event("1", 1e9, "u")), (1e9, event("2", 1e9 - 90_000, "u", n=2))],
+        [
+            (1e9, event("1", 1e9, "u", n=1)),
+            (1e9 + 1, event("1", 1e9, "u")),
+            (1e9 + 9, event("2", 1e9 - 90_000, "u", n=2)),
+        ],
     ),
 }
 
