@@ -180,7 +180,7 @@ def test_a_zombie_changes_nothing(url: str, unique: str) -> None:
             for ghost in (zombie, late):
                 old.event(one, "errors", "r-1")
                 drive(old, ghost)
-                await ghost.run()  # ends by itself
+                await asyncio.wait_for(ghost.run(), 20)  # ends by itself
                 assert old.fenced
                 old.fenced = False
             # the beat of one that had not noticed yet
