@@ -191,6 +191,34 @@ def test_a_zombie_changes_nothing(url: str, unique: str) -> None:
     asyncio.run(main())
 
 
+def test_a_zombie_at_the_moment_of_a_takeover(url: str, unique: str) -> None:
+    """Between a new writer's claim and its first totals, the old writer's next call is refused, not taken as repeated."""
+
+    async def main() -> None:
+        async with client(url) as redis:
+            (one,) = names(0, 1)
+            old = Engine()
+            zombie = old.publisher(redis, unique)
+            old.event(one, "calls")
+            async with running(zombie):
+                drive(old, zombie)
+                await published(zombie, old)
+            new = Engine(term=2, after=old)
+            writer = new.publisher(redis, unique)
+            await writer.held()
+            drive(new, writer)
+            await writer._claim()
+            before = await image(redis, unique)
+            old.event(one, "errors", "r-1")
+            drive(old, zombie)
+            zombie._take()
+            with pytest.raises(publisher._Fenced):
+                await zombie._publish()
+            assert await image(redis, unique) == before
+
+    asyncio.run(main())
+
+
 def test_a_flush_between_two_calls_is_noticed(url: str, unique: str) -> None:
     """When Redis loses everything between two calls of one publication, everything is published again."""
 
