@@ -275,7 +275,7 @@ class GaugeState:
                     step[US],
                     step[ORDER],
                     step[ENTITY],
-                    step[OPERAND] if step[OPERAND].__class__ is int else plain_of(step[OPERAND]),
+                    plain_of(step[OPERAND]),  # also integers that msgpack has no room for
                     step[NUMBER],
                 ]
                 for step in self._steps.get(chunk, ())

@@ -1,6 +1,6 @@
 """What a commit holds, and what a new owner makes of it."""
 
-from schemas.definitions import Customer
+from schemas.definitions import Customer, EventRule
 from stream.core.header import KEY, unpack
 from tests.partitions import NOON, Row, World, counter, definitions, event
 
@@ -237,3 +237,25 @@ def test_rows_of_metrics_that_are_gone_are_deleted() -> None:
     world.commit()
     assert set(world.redis["acme"]) == {"calls"}
     assert not any(b"job" in key for key in world.live() if key[:1] == b"r")
+
+
+def test_numbers_beyond_64_bits_survive_in_every_type() -> None:
+    """A gauge's change, a rate's sum and an upsert's value of thirty digits are saved, and restored as they were."""
+    great = 123456789012345678901234567890
+    gauge = {"type": "gauge", "event_type": "delta", "property": "v"}
+    rate = {"type": "rate", "granularity": "hour", "property": "v"}
+    world = World(
+        definitions(
+            counter("seats", "max", **gauge, windows=("day",)),
+            counter("rate", "sum", **rate, windows=("day",)),
+            counter("sum", "sum", property="v", event_name="line"),
+            events={"line": EventRule("upsert")},
+        )
+    )
+    world.run(event(0, p={"v": great}), event(1, id="x", event_name="line", p={"v": great}))
+    world.restart()
+    world.run(event(2, p={"v": 1}), event(3, event_name="line", p={"v": 1}))
+    for name in ("seats", "rate", "sum"):
+        assert world.windows(name)["day"][0][2] == str(great + 1)
+    world.run(event(4, id="x", event_name="line", p={"v": 2}))
+    assert world.windows("sum")["day"][0][2] == "3"
