@@ -387,8 +387,14 @@ class WindowedState:
                 self._forgotten(position, before)
             for _, cell in self._packs[position].pop_while(partial(self._is_old, position, keep, clock_us)):
                 self._forgotten(position, cell)
-        if self.dirty and not any(cell.events for cell in self._newest):
-            self._newest = []  # packs hold only what is older, so nothing is left
+        if self.dirty and not any(cell.events for cell in self._newest) and not self._older():
+            self._newest = []
+
+    def _older(self) -> bool:
+        """Whether a window before the newest has events: it may, where a replacement has emptied the newest."""
+        if any(cell is not None and cell.events for cell in self._before):
+            return True
+        return any(cell.events for packs in self._packs for _, cell in packs.all())
 
     def _is_old(self, position: int, keep: int, clock_us: int, start: int) -> bool:
         return not kept(self._end(position, start), keep, clock_us)
