@@ -8,7 +8,7 @@ from tests.against import compare
 from tests.generators.cases import make_case, shrink
 from tests.generators.definitions import FEATURES
 
-READY = FEATURES - {"billable"}
+READY = FEATURES
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
