@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, UnknownError
 
 ANSWER_MS = 10_000  # a broker that is silent for longer is called unreachable; aiokafka's own default is 40 s
+DELIVERED_MS = 30_000  # aiokafka gives a batch up that has waited for so long, also where the broker is only busy
 STALLED_S = 30.0  # reading that gets no further for so long is given up, rather than waited for
 
 
@@ -176,7 +177,7 @@ async def _started(bootstrap: str, *, idempotent: bool) -> AIOKafkaProducer | No
     """Start a producer; None where the broker does not know idempotent ones."""
     client = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
-        request_timeout_ms=ANSWER_MS,
+        request_timeout_ms=DELIVERED_MS,
         enable_idempotence=idempotent,
         acks="all",
         linger_ms=5,

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from typing import Any, BinaryIO
 
@@ -22,7 +22,8 @@ from tally.outgoing import Inspector, Raw
 from tally.output import Progress, plural, print_json, size_of
 from tally.topics import ensure_events
 
-CHUNK = 256 << 10  # bytes read at once: what waits for Kafka's answer is bounded by it
+CHUNK = 256 << 10  # bytes read at once
+MOST_WAITING = 10_000  # lines that may wait for Kafka's answer: memory is bounded by it, and the way there kept busy
 
 
 class Sent(msgspec.Struct):
@@ -37,7 +38,9 @@ class Sent(msgspec.Struct):
         return {
             "topic": topic,
             "sent": self.sent,
-            "refused": [{"line": line, "reason": reason, "detail": detail} for line, reason, detail in self.refused],
+            "refused": [
+                {"line": line, "reason": reason, "detail": detail} for line, reason, detail in sorted(self.refused)
+            ],
             "partitions": {str(number): self.partitions[number] for number in sorted(self.partitions)},
         }
 
@@ -67,7 +70,7 @@ def command(file: BinaryIO, *, event_time: bool, anyway: bool, as_json: bool) ->
     if as_json:
         print_json(report.to_json(config.events_topic))
     else:
-        for line, reason, detail in report.refused:
+        for line, reason, detail in sorted(report.refused):
             click.echo(f"line {line}: {reason}: {detail}", err=True)
         refused = f", {plural(len(report.refused), 'line')} refused" if report.refused else ""
         click.echo(f"{plural(report.sent, 'event')} sent to {config.events_topic}{refused}.")
@@ -76,57 +79,67 @@ def command(file: BinaryIO, *, event_time: bool, anyway: bool, as_json: bool) ->
 
 
 async def _send(config: Settings, file: BinaryIO, *, event_time: bool, anyway: bool) -> Sent:
-    topic = config.events_topic
-    await ensure_events(config.kafka, topic, config.partitions)
-    report, inspector = Sent(), Inspector()
+    await ensure_events(config.kafka, config.events_topic, config.partitions)
     async with kafka.producer(config.kafka) as producer:
+        sender = _Sender(producer, config.events_topic, event_time=event_time, anyway=anyway)
         with Progress("Sending", size_of(file)) as progress:
             async for block in _blocks(file):
-                await _send_block(producer, topic, block, inspector, report, event_time=event_time, anyway=anyway)
+                await sender.send(block)
                 progress.step(sum(len(line) + 1 for _, line in block))
-    return report
+            await sender.settle(0)
+    return sender.report
 
 
-async def _send_block(
-    producer: AIOKafkaProducer,
-    topic: str,
-    block: list[tuple[int, bytes]],
-    inspector: Inspector,
-    report: Sent,
-    *,
-    event_time: bool,
-    anyway: bool,
-) -> None:
-    """Send what is right of some lines, and wait until Kafka has it."""
-    lines = [(number, line.strip(b"\r\n")) for number, line in block if line.strip()]
-    now_ms = int(time.time() * 1000)
-    waiting = []
-    seen = inspector.look([Raw(value, (), now_ms) for _, value in lines])
-    for (number, value), event in zip(lines, seen, strict=True):
-        key = stamp_ms = None
-        if isinstance(event, Refusal):
-            report.refused.append((number, event.reason, event.sentence))
-            if not anyway:
-                continue
-        else:
-            key = event.customer.encode()
-            if event_time:
-                stamp_ms = -(-event.us // 1000)  # rounded up, so that no event lies ahead of its record
-                if stamp_ms < 0:
-                    report.refused.append((number, TOO_OLD, "Kafka has no timestamps before 1970"))
+class _Sender:
+    """Looks at lines, sends what is right of them, and keeps count."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, *, event_time: bool, anyway: bool) -> None:
+        self._producer, self._topic = producer, topic
+        self._event_time, self._anyway = event_time, anyway
+        self._inspector = Inspector()
+        self._waiting: deque[tuple[int, asyncio.Future[Any]]] = deque()
+        self.report = Sent()
+
+    async def send(self, block: list[tuple[int, bytes]]) -> None:
+        """Hand some lines to the producer; waits while too many are not acknowledged."""
+        lines = [(number, line.strip(b"\r\n")) for number, line in block if line.strip()]
+        now_ms = int(time.time() * 1000)
+        seen = self._inspector.look([Raw(value, (), now_ms) for _, value in lines])
+        for (number, value), event in zip(lines, seen, strict=True):
+            key = stamp_ms = None
+            if isinstance(event, Refusal):
+                self._refuse(number, event.reason, event.sentence)
+                if not self._anyway:
                     continue
-        try:
-            waiting.append((number, await producer.send(topic, value, key=key, timestamp_ms=stamp_ms)))
-        except KafkaError as error:
-            report.refused.append((number, "kafka", str(error) or type(error).__name__))
-    for number, sent in waiting:
-        try:
-            placed = await sent
-        except KafkaError as error:
-            report.refused.append((number, "kafka", str(error) or type(error).__name__))
-        else:
-            report.sent += 1
-            report.partitions[placed.partition] += 1
+            else:
+                key = event.customer.encode()
+                if self._event_time:
+                    stamp_ms = -(-event.us // 1000)  # rounded up, so that no event lies ahead of its record
+                    if stamp_ms < 0:
+                        self._refuse(number, TOO_OLD, "Kafka has no timestamps before 1970")
+                        continue
+            try:
+                sent = await self._producer.send(self._topic, value, key=key, timestamp_ms=stamp_ms)
+            except KafkaError as error:
+                self._refuse(number, "kafka", str(error) or type(error).__name__)
+            else:
+                self._waiting.append((number, sent))
+        await self.settle(MOST_WAITING)
+
+    async def settle(self, most: int) -> None:
+        """Wait until at most so many lines are not acknowledged."""
+        while len(self._waiting) > most:
+            number, sent = self._waiting.popleft()
+            try:
+                placed = await sent
+            except KafkaError as error:
+                self._refuse(number, "kafka", str(error) or type(error).__name__)
+            else:
+                self.report.sent += 1
+                self.report.partitions[placed.partition] += 1
+
+    def _refuse(self, line: int, reason: str, detail: str) -> None:
+        self.report.refused.append((line, reason, detail))
 
 
 async def _blocks(file: BinaryIO) -> AsyncIterator[list[tuple[int, bytes]]]:
