@@ -19,10 +19,12 @@ from tally.names import conflict
 COMMANDS = {
     "demo": "Watch totals stay exact while workers are killed: two minutes, nothing to install.",
     "worker": "Run a worker: events on Kafka become totals in Redis.",
+    "api": "Serve the gate, events and usage over HTTP.",
     "validate": "Check a metrics file; print every fault with its line.",
     "simulate": "Fold a file of events without Kafka or Redis, and print the totals.",
     "send": "Send events from a file or standard input to Kafka.",
     "usage": "Print a customer's totals, now or at an earlier time.",
+    "check": "Ask the gate whether a customer may use so much more.",
     "key": "Print where a customer's totals stand in Redis.",
     "rejected": "List events that were not accepted; send mended ones again.",
     "reset": "Drop an app's state and fold its events afresh from a chosen place.",
