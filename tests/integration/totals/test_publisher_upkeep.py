@@ -248,11 +248,18 @@ def test_what_is_held_of_another_number_of_partitions(unique: str, valkey_server
             writer = engine.publisher(redis, unique)
             assert await writer.held() is None
             engine.publish_since(None)
+            commit = engine.take(0)
+            assert commit is not None
+            writer.offer(commit)
+            await writer._claim()
+            status = await status_of(redis, unique, 0)
+            assert status is not None
+            assert (status.partitions, status.complete, status.position) == (PARTITIONS, False, None)
             async with running(writer):
                 await until(lambda: drive(engine, writer))
                 status = await status_of(redis, unique, 0)
                 assert status is not None
-                assert (status.partitions, status.complete) == (PARTITIONS, True)
+                assert (status.partitions, status.complete, status.position) == (PARTITIONS, True, 1)
 
     asyncio.run(main())
 
