@@ -55,6 +55,7 @@ class Chunk:
         "headed",
         "hour",
         "known",
+        "newest_us",
         "places",
         "records",
         "times",
@@ -69,6 +70,7 @@ class Chunk:
         self.dropped: set[int] = set()
         self.clocks: list[int] | None = None
         self.hour = 0
+        self.newest_us = clock_us  # the clock after the last record
         self.headed = False  # whether some record may be a copy that was re-routed
 
     def clock_at(self, i: int) -> int:
@@ -152,7 +154,7 @@ class Folding:
         span = self._remembered_us
         while times:
             clock_us = self.book.header.clock_us
-            cut, newest = len(times), max(clock_us, *times)
+            cut, newest = len(times), max(clock_us, max(times))  # noqa: PLW3301 - to unpack a thousand costs more
             hour = newest // HOUR_US
             if hour > clock_us // HOUR_US or (newest - span) // HOUR_US > (clock_us - span) // HOUR_US:
                 clocks = [max(clock_us, at) for at in itertools.accumulate(times, max)]
@@ -161,6 +163,7 @@ class Folding:
                 cut = next((i for i, mark in enumerate(marks) if mark != marks[0]), cut)
             chunk = Chunk(records[:cut], times[:cut], clock_us)
             chunk.hour = hour
+            chunk.newest_us = newest if cut == len(times) else max(clock_us, max(times[:cut]))  # noqa: PLW3301
             yield chunk
             records, times = records[cut:], times[cut:]
 
@@ -172,7 +175,7 @@ class Folding:
                 clock_us = self.book.header.clock_us
                 events = self._decode(some)
                 chunk = Chunk(some, [self._own_time(event, clock_us) for event in events], clock_us)
-                chunk.events = events
+                chunk.events, chunk.newest_us = events, max(clock_us, max(chunk.times))  # noqa: PLW3301
                 self._fold_chunk(chunk)
                 self.new_ids.clear()
                 accepted = (at for i, at in enumerate(chunk.times) if i not in chunk.dropped)
@@ -188,7 +191,7 @@ class Folding:
     def _fold_chunk(self, chunk: Chunk) -> None:
         book, header = self.book, self.book.header
         book.clock_us = chunk.clock_us
-        header.clock_us = max(chunk.clock_us, *chunk.times)
+        header.clock_us = chunk.newest_us
         if not self.rules.simulate:
             before = (header.clock_us - self._remembered_us) // HOUR_US
             if before > book.contributions.floor:
@@ -249,13 +252,13 @@ class Folding:
                     hashes.append(_digest(f"{event.customer_id}\n{event.id}".encode()))
         chunk.hashes = hashes
         known = self.book.ids.known(b"".join(hashes))
-        recent = self._recent
-        if known.any() or not recent.isdisjoint(hashes):
+        recent, fresh = self._recent, set(hashes)
+        if known.any() or not recent.isdisjoint(fresh):
             chunk.known = [a or b in recent for a, b in zip(known.tolist(), hashes, strict=True)]
             odd = [a or b for a, b in zip(odd, chunk.known, strict=True)] if odd else chunk.known
         if self.book.contributions and self.book.contributions.known(hashes):
             odd = [True] * len(events)
-        if len(set(hashes)) < len(hashes):
+        if len(fresh) < len(hashes):
             places: dict[bytes, list[int]] = {}
             for i, each in enumerate(hashes):
                 places.setdefault(each, []).append(i)
@@ -372,8 +375,9 @@ class Folding:
             if value is None:
                 continue
             group = states.group_of(p)
-            self.book.header.counts.late += states.fold(customer, group, value, w, order, clock_us)
-            if states.watched:
+            late = states.fold(customer, group, value, w, order, clock_us)
+            self.book.header.counts.late += late
+            if states.watched and late < len(states.built.kinds):
                 alerts = self.book.alerts
                 alerts.state(states, states.entry(customer, None), w, clock_us, order)
                 if group is not None:

@@ -115,3 +115,24 @@ def test_what_was_crossed_is_forgotten_with_its_window() -> None:
     world.sweep()
     world.commit()
     assert not any(key[:1] == b"a" for key in world.live())
+
+
+def test_an_event_too_late_to_count_tells_nothing() -> None:
+    """A gauge that begins above its threshold is told at the first event that counts."""
+    seats = Metric(
+        key="seats",
+        name="",
+        event_name="call",
+        type="gauge",
+        aggregation="max",
+        event_type="delta",
+        property="v",
+        windows=("day",),
+        initial_value=5,
+        lateness_us=60_000_000,
+    )
+    world = World(definitions(seats, limits=(Limit(metric="seats", limit=Decimal(5)),)))
+    world.run(event(0, NOON - 3600, stamp=NOON, p={"v": 1}))
+    assert told(world) == []
+    world.run(event(1, p={"v": 2}))
+    assert told(world) == [("seats", "1", "7")]
