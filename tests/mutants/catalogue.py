@@ -4,13 +4,13 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
-JUDGED = (
-    "tests/property/test_oracle_parts.py",
-    "tests/property/test_oracle_states.py",
-    "tests/property/test_oracle_partition.py",
-    "tests/property/test_oracle_simulate.py",
-)
-"""The tests that hold the core to the judge: enough for most faults of the fold."""
+_PROPERTY = "tests/property/test_oracle_"
+PARTS = (f"{_PROPERTY}parts.py",)
+"""Calendar, timestamps, decoding and filters against the judge."""
+STATES = (f"{_PROPERTY}found.py", f"{_PROPERTY}states.py", f"{_PROPERTY}simulate.py")
+"""Metric types against the judge: by themselves, and in whole files."""
+FOLD = (f"{_PROPERTY}found.py", f"{_PROPERTY}simulate.py", f"{_PROPERTY}partition.py")
+"""Files, and partitions through crashes and takeovers, against the judge."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Mutant:
     before: str
     after: str
     why: str
-    tests: tuple[str, ...] = JUDGED
+    tests: tuple[str, ...] = FOLD
 
 
 def all_mutants() -> dict[str, tuple[Mutant, ...]]:

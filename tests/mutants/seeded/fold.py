@@ -35,7 +35,7 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/folding.py",
-        "        here = app is not None or self._home(customer) == self.book.number",
+        "        here = app is not None or self._home[customer] == self.book.number",
         "        here = True",
         "a record away from home is counted where it lies",
     ),
