@@ -10,12 +10,16 @@ from tally import kafka
 
 
 def make_topic(bootstrap: str, name: str, partitions: int, **config: str) -> None:
-    """A topic as an operator makes one."""
+    """A topic as an operator makes one; returns when the broker tells of it and of its settings."""
 
     async def make() -> None:
         settings = {key.replace("_", "."): value for key, value in config.items()}
         async with kafka.admin(bootstrap) as admin:
             await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
+            while name not in await kafka.topics(admin):  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(0.02)
+            told = (await kafka.configs(admin, [name]))[name]
+            assert not told or settings.items() <= told.items()
 
     asyncio.run(make())
 
