@@ -63,10 +63,13 @@ class Members:
             self._sketch_changed = True
             self._estimate = None
             return True
-        known = self._set()
-        if member in known:
-            return False
+        known = self.known
+        if not isinstance(known, set):
+            known = self._set()
+        before = len(known)
         known.add(member)
+        if len(known) == before:
+            return False
         self.count += 1
         if self.count > self.most:
             self._to_sketch(known)

@@ -9,6 +9,8 @@ import xxhash
 from stream.core import numbers
 from stream.core.metrics.base import BadValue, Number
 
+_SHORT = 10**36
+
 Reader = Callable[[Any], Any | None]
 
 MEMBER_BYTES = 16
@@ -39,6 +41,8 @@ def member(read: Reader) -> Reader:
 
     def bytes_of(properties: Any) -> bytes | None:
         raw = read(properties)
+        if raw.__class__ is str and len(raw) < MEMBER_BYTES - 1 and raw.isascii():
+            return b"s" + raw.encode()
         return None if raw is None else member_of(raw)
 
     return bytes_of
@@ -79,6 +83,10 @@ def _sized(name: bytes) -> bytes:
 
 def _digits(value: Number) -> bytes:
     """A number without zeros that say nothing: 100 and 1E+2 are `1e2`."""
+    if value.__class__ is int and -_SHORT < value < _SHORT:
+        whole = b"%d" % value
+        short = whole.rstrip(b"0")
+        return short + b"e%d" % (len(whole) - len(short)) if value else b"0"
     sign, digits, exponent = Decimal(value).as_tuple()
     assert isinstance(exponent, int)
     shown = bytes(48 + digit for digit in digits).lstrip(b"0")

@@ -77,6 +77,22 @@ def test_sub_periods_freeze_and_are_let_go() -> None:
     assert [value for _, value, _ in driven.values("day")] == ["6", "1"]
 
 
+def test_a_frozen_sub_period_is_still_the_greatest_when_another_falls() -> None:
+    """The month's greatest hour froze after max_age; when a later, greater one falls, it is the greatest again."""
+    metric = rate(granularity="hour", windows=("month",))
+    events = [(T0, 5), (T0 + 8 * DAY_US, 9), (T0 + 20 * DAY_US, 1)]
+    driven = folded(metric, events)
+    driven.state.expire(T0 + 20 * DAY_US)
+    driven.restore()
+    assert [value for _, value, _ in driven.values("month")] == ["9"]
+    fallen = folded(metric, events[:2])
+    fallen.state.expire(T0 + 9 * DAY_US)
+    fallen.fold(T0 + 9 * DAY_US, 3, 1)
+    fallen.restore()
+    fallen.fold(T0 + 8 * DAY_US, 4, -7)
+    assert [value for _, value, _ in fallen.values("month")] == ["5"]
+
+
 def test_a_rate_expires_whole() -> None:
     """Nothing of it stays in the changelog."""
     driven = folded(rate(), seconds((0, 1), (4000, 1)))
