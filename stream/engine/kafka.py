@@ -2,7 +2,7 @@
 """What the engine asks Kafka outside the consumer group: topics, offsets, single records, and what the broker can."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,6 +11,7 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownError, for_code
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from stream.engine.blocks import Record
+from stream.engine.fetching import fetched
 
 REQUEST_TIMEOUT_MS = 10_000
 
@@ -161,7 +162,7 @@ class Kafka:
 
     async def read(
         self, tp: TopicPartition, start: int | None, end: int, *, isolation: str, patience: float = 30.0
-    ) -> AsyncIterator[list[Record]]:
+    ) -> AsyncIterator[Sequence[Record]]:
         """Yield the records of `[start, end)` in runs, until the consumer's position has reached `end`.
 
         The position, not the last record: what takes the last offsets may be a marker that is never delivered.
@@ -185,15 +186,14 @@ class Kafka:
             loop = asyncio.get_running_loop()
             position, moved = await consumer.position(tp), loop.time()
             while position < end:
-                records = (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
-                now_at = await consumer.position(tp)
-                if now_at > position:
-                    position, moved = now_at, loop.time()
+                block = (await fetched(consumer, {tp}, 0.2)).get(tp)
+                if block is not None:
+                    position, moved = block.end, loop.time()
+                    if block.records:
+                        yield block.records
                 elif loop.time() - moved > patience:
                     msg = f"{tp.topic} partition {tp.partition}: stands at {position} of {end} for {patience:.0f} s"
                     raise NoProgress(msg)
-                if records:
-                    yield records
 
     @asynccontextmanager
     async def _reader(self, isolation: str, tp: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:

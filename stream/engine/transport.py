@@ -14,17 +14,15 @@ Two things differ from stock Faust besides:
   did meanwhile.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.errors import ConsumerStoppedError, CorruptRecordException
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
 from stream.engine.blocks import Block
+from stream.engine.fetching import fetched
 
 #: Milliseconds that a fetch waits for data. Faust's 1500 would make a rebalance on a quiet topic wait for the long
 #: poll in flight (measured: 1.5 to 3 s against 0.1 to 0.2 s).
@@ -67,48 +65,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> Mapping[TP, Any]:
         if not self.consumer.flow_active:
             return {}
-        fetcher = consumer._fetcher
-        if consumer._closed or fetcher._closed:
-            raise ConsumerStoppedError
-        with fetcher._subscriptions.fetch_context():
-            blocks = self._drain(consumer, active_partitions)
-            if not blocks and timeout:
-                waiter = fetcher._create_fetch_waiter()
-                done, _ = await asyncio.wait([waiter], timeout=timeout)
-                if not done:
-                    waiter.cancel()
-                    return {}
-                waiter.result()  # authorization errors
-                if fetcher._closed:
-                    return {}
-                blocks = self._drain(consumer, active_partitions)
-        return blocks
-
-    def _drain(self, consumer: AIOKafkaConsumer, active: set[TP]) -> dict[TP, Block]:
-        """Take what is fetched already, with the positions before and after: in one step, so no seek comes between."""
-        fetcher = consumer._fetcher
-        subscriptions = fetcher._subscriptions
-        if subscriptions.reassignment_in_progress or subscriptions.subscription is None:
-            return {}
-        blocks: dict[TP, Block] = {}
-        for tp, fetched in list(fetcher._records.items()):
-            if tp not in active:
-                if not subscriptions.is_assigned(tp):
-                    del fetcher._records[tp]
-                continue
-            if not isinstance(fetched, FetchResult):
-                if blocks:
-                    break  # an error: raised at the next call, after what was taken before it
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-                fetched.check_raise()
-                continue
-            block = taken(fetched)
-            del fetcher._records[tp]
-            fetcher._notify(fetcher._wait_consume_future)  # the next fetch may leave
-            if block is not None:
-                blocks[TP(tp.topic, tp.partition)] = block
-        return blocks
+        blocks = await fetched(consumer, active_partitions, timeout or 0.0)
+        return {TP(tp.topic, tp.partition): block for tp, block in blocks.items()}
 
     def place(self, positions: Mapping[TP, int | None]) -> None:
         """Seek partitions, and pause those whose position is None. Call from any thread; returns at once.
@@ -144,45 +102,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 self._consumer._coordinator.request_rejoin()
 
         self.thread_loop.call_soon_threadsafe(ask)
-
-
-def taken(fetched: FetchResult) -> Block | None:
-    """Take all records of a fetch, None where it is not for the position any more.
-
-    What `FetchResult.getall` does, batch by batch instead of record by record: aiokafka's own makes an object of eleven
-    fields of each record in Python, in a generator, which took longer than the fold (1.3 of 2.8 microseconds an event).
-    """
-    if not fetched.check_assignment(fetched._topic_partition) or not fetched.has_more():
-        return None
-    unread = fetched._partition_records
-    start = unread.next_fetch_offset
-    records: list[Any] = []
-    while unread._records.has_next():
-        batch = unread._records.next_batch()
-        if unread._check_crcs and not batch.validate_crc():
-            msg = f"{unread._tp}: a batch at offset {batch.base_offset} has another checksum than it says"
-            raise CorruptRecordException(msg)
-        if batch.producer_id is not None:
-            unread._consume_aborted_up_to(batch.base_offset)
-            if batch.is_control_batch:
-                if unread._contains_abort_marker(batch):
-                    unread._aborted_producers.discard(batch.producer_id)
-            elif not (batch.is_transactional and batch.producer_id in unread._aborted_producers):
-                _append(records, batch, unread.next_fetch_offset)
-        else:
-            _append(records, batch, unread.next_fetch_offset)
-        unread.next_fetch_offset = batch.next_offset
-    fetched._update_position()
-    fetched._partition_records = None
-    return Block(start, records, unread.next_fetch_offset)
-
-
-def _append(records: list[Any], batch: Any, first: int) -> None:
-    """Append a batch's records from offset `first` on: a fetch begins with the whole batch that holds its offset."""
-    if getattr(batch, "base_offset", -1) >= first:  # message formats before 0.11 do not say it
-        records += batch
-    else:
-        records += [record for record in batch if record.offset >= first]
 
 
 class Consumer(driver.Consumer):
