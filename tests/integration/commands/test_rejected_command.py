@@ -107,6 +107,19 @@ def test_a_whole_entry_goes_as_a_new_event(broker: Broker, unique: str) -> None:
     assert list(sent.headers) == [("trace", b"7")]
 
 
+def test_a_cloud_event_in_headers_goes_as_it_came(broker: Broker, unique: str) -> None:
+    """In binary mode the attributes are headers: they say whose it is, and go along."""
+    env = environment(broker.bootstrap, unique)
+    make_topic(broker.bootstrap, f"{unique}-events", 4)
+    make_topic(broker.bootstrap, f"{unique}-rejected", 1)
+    attributes = {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "/s", "ce_type": "call", "ce_subject": "acme"}
+    own = [(name, value.encode()) for name, value in attributes.items()]
+    put(broker.bootstrap, f"{unique}-rejected", 0, (None, b'{"n": 1}', [*own, *headers("too_old", 1)], NOON_MS))
+    assert tally(env, "rejected", "replay", "--all").code == 0
+    (sent,) = records(broker.bootstrap, f"{unique}-events")
+    assert (sent.partition, sent.key, sent.value, list(sent.headers)) == (0, b"acme", b'{"n": 1}', own)
+
+
 def test_a_partial_entry_goes_for_its_metrics_only(broker: Broker, unique: str) -> None:
     """Mended by a program, it names the entry and the metrics that could not use it."""
     ran = tally(filled(broker, unique), "rejected", "replay", f"{unique}-rejected/0/1", "--map", "sed 's/\"x\"/7/'")

@@ -187,7 +187,7 @@ def test_a_rejected_event_is_listed_mended_and_counted(house: House) -> None:
     house.run(
         "send", "--anyway", stdin=b'{"id": "ev_1", "event_name": "call", "customer_id": "acme", "timestamp": "now"}\n'
     )
-    house.send({"id": "ev_2", "properties": {"tokens": "x"}})
+    house.send({"id": "ev_2", "customer_id": "acct_42", "properties": {"tokens": "x"}})  # an alias: it is re-routed
     wait_until(lambda: house.run("rejected", "--json").json["found"] == 2, "two entries")
     found = {entry["reason"]: entry for entry in house.run("rejected", "--json").json["entries"]}
     assert found["bad_timestamp"]["kind"] == "rejected"
