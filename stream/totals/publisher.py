@@ -184,8 +184,14 @@ class Publisher:
                     self.trouble = repr(error)
                     await asyncio.sleep(backoff)
                     backoff = min(backoff * 2, BACKOFF_S[1])
-        except _Fenced:
-            log.warning("partition %d: a newer writer has come to Redis", self._number)
+        except _Fenced as newer:
+            log.warning(
+                "partition %d: a newer writer has come to Redis, with version %s; ours is %s. Where no other worker owns"
+                " the partition, Kafka was made anew and Redis was not: `tally reset` begins both afresh.",
+                self._number,
+                newer,
+                self._version,
+            )
             self._on_fenced()
         finally:
             if self._asking is not None:
@@ -358,7 +364,7 @@ class Publisher:
             # the write: without this a publisher that was told to end would go on for ever.
             raise asyncio.CancelledError
         if answer[0] == b"fenced":
-            raise _Fenced
+            raise _Fenced(answer[1].decode())
         if answer[0] == b"behind":
             raise _Behind
         rest: list[bytes] = answer[1:]

@@ -18,8 +18,8 @@ if ARGV[3] ~= '' and held[4] == '1' then
   fresh = ARGV[3]
   redis.call('HSET', status, 'w', ARGV[1], 'f', fresh)
 end
-if ARGV[4] then
-  redis.call('HSET', status, unpack(ARGV, 4))
+for i = 4, #ARGV, 1000 do
+  redis.call('HSET', status, unpack(ARGV, i, math.min(i + 999, #ARGV)))
 end
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
