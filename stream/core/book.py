@@ -1,6 +1,5 @@
 """What a partition knows: its rows and tables, and the changelog records that hold them."""
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,23 +10,16 @@ from stream.core.alerts import Alerts
 from stream.core.calendar import calendar_for
 from stream.core.general import States
 from stream.core.header import KEY as HEADER_KEY, Header, unpack
+from stream.core.idlog import IdLog, version_of
 from stream.core.ids import Ids
 from stream.core.layout import Layout
 from stream.core.plan import Plan
+from stream.core.publishing import Marks
 from stream.core.rows import Series
 from stream.core.upserts import Contributions
 from stream.core.zone import Zone
 
 HOUR_US = 3_600_000_000
-IDS_EACH = 3_500
-"""Ids in one dedupe record, so that it stays below 64 KiB."""
-
-
-class Settled(msgspec.Struct, frozen=True, array_like=True):
-    """A reservation that a commit settled."""
-
-    customer: str
-    reservation: str
 
 
 class Book:
@@ -46,7 +38,7 @@ class Book:
         self.ids = Ids()
         self.records: dict[bytes, bytes] = {}  # small tables to write with the next commit
         self.gone: list[bytes] = []  # keys to write tombstones for
-        self.id_keys: deque[tuple[int, bytes]] = deque()  # (clock-hour, key) of the dedupe records, oldest first
+        self.idlog = IdLog()
         self.clock_us = -1  # the clock by which windows close, see `Folding`
 
     # -- tables
@@ -133,15 +125,23 @@ class Loader:
                 continue
             number = wire.cut_into(value)
             if number:
-                parts = [self.values[wire.PIECE + part.to_bytes(4, "big") + key] for part in range(number)]
-                yield key, b"".join(parts)
+                yield key, b"".join(self.values[wire.piece(key, part)] for part in range(number))
             else:
                 yield key, value
 
+    def leftovers(self) -> Iterator[bytes]:
+        """Keys of pieces whose value is gone, or has fewer pieces by now."""
+        for key in self.values:
+            if key[:1] == wire.PIECE:
+                number, whole = wire.piece_of(key)
+                if number >= wire.cut_into(self.values.get(whole, b"")):
+                    yield key
 
-def load(book: Book, loader: Loader) -> None:
+
+def load(book: Book, loader: Loader, marks: Marks) -> None:
     """Fill a book from the changelog, then open it. What nothing knows any more is noted to be deleted."""
     book.header = loader.header
+    book.gone += loader.leftovers()
     rows: list[tuple[bytes, bytes]] = []
     shapes: dict[int, Layout] = {}
     for key, value in loader.whole():
@@ -157,11 +157,13 @@ def load(book: Book, loader: Loader) -> None:
     book.open()
     by_head = {series.head: series for series in book.series}
     by_metric = {states.built.head: states for states in book.states}
-    hours: list[tuple[int, bytes]] = []
     for key, value in rows:
         kind = key[:1]
         if kind == wire.IDS:
-            hours.append((_load_ids(book, value), key))
+            hour, hashes, settles = book.idlog.load(key, value)
+            book.ids.add(hashes, hour)
+            # stamped with the end of the hour: rather remembered too long than forgotten early
+            marks.settled(version_of(key), (hour + 1) * HOUR_US, settles)
             continue
         if kind == wire.CONTRIBUTION:
             book.contributions.load(key[1:], value)
@@ -182,27 +184,5 @@ def load(book: Book, loader: Loader) -> None:
             series.load(key[at:], value)
         else:
             series.load_closed(key[at:], value)
-    book.id_keys.extend(sorted(hours))
+    book.idlog.loaded()
     book.contributions.loaded()
-
-
-def _load_ids(book: Book, value: bytes) -> int:
-    hour, hashes, _ = unpack_ids(value)
-    book.ids.add(hashes, hour)
-    return hour
-
-
-def pack_ids(hour: int, hashes: bytes, settles: list[Settled]) -> bytes:
-    """A dedupe record: clock-hour (hours since the epoch), 16 bytes for each id, the reservations settled."""
-    return b"".join(
-        (b"\x01", hour.to_bytes(4, "big"), len(hashes).to_bytes(4, "big"), hashes, msgspec.msgpack.encode(settles))
-    )
-
-
-def unpack_ids(value: bytes) -> tuple[int, bytes, list[Settled]]:
-    """Clock-hour, hashes and settled reservations of a dedupe record."""
-    if value[0] != 1:
-        raise ValueError(f"a dedupe record of format {value[0]}, this worker knows 1")
-    size = int.from_bytes(value[5:9], "big")
-    settles = msgspec.msgpack.decode(value[9 + size :], type=list[Settled])
-    return int.from_bytes(value[1:5], "big"), value[9 : 9 + size], settles

@@ -19,9 +19,10 @@ import xxhash
 
 from schemas.rejections import BAD_TIMESTAMP, IN_FUTURE, TOO_OLD, Refusal
 from stream.core import outbox
-from stream.core.book import HOUR_US, Book, Settled
+from stream.core.book import HOUR_US, Book
 from stream.core.general import States
 from stream.core.header import Fingerprint
+from stream.core.idlog import Settled
 from stream.core.metrics.base import EXACT_DIGITS
 from stream.core.murmur2 import Homes
 from stream.core.rows import Series

@@ -5,14 +5,14 @@ and `take` between two of them, as it likes. A partition whose commit failed is 
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import localcontext
 from typing import Any
 
 from schemas.rejections import INTERNAL_ERROR, Refusal
 from schemas.totals import Total
 from stream.core import book as books, header as headers, wire
-from stream.core.book import HOUR_US, IDS_EACH, Book, Loader
+from stream.core.book import HOUR_US, Book, Loader
 from stream.core.commit import Commit, Publication
 from stream.core.folding import EXACT, Folding
 from stream.core.general import Entry, States
@@ -60,17 +60,12 @@ class Partition:
         loader, self._loader = self._loader, None
         assert loader is not None, "restored comes once"
         book = self._book
-        books.load(book, loader)
+        books.load(book, loader, self._marks)
         self._changed_definitions = book.header.revision not in {"", self.plan.revision}
         book.header.revision, book.header.partitions = self.plan.revision, self.count
         self._folding = Folding(book)
         self._sweep = Sweep(book, self._marks)
         version = book.header.version
-        for key, value in loader.values.items():
-            if key[:1] == wire.IDS:
-                hour, _, settles = books.unpack_ids(value)
-                # stamped with the end of the hour: rather remembered too long than forgotten early
-                self._marks.settled(int.from_bytes(key[1:9], "big"), (hour + 1) * HOUR_US, settles)
         self._marks.restart(version)
         published = self._published
         if version == 0 or (published == version and not self._changed_definitions):
@@ -144,7 +139,8 @@ class Partition:
         rows += book.contributions.encoded()
         for key, crossed in book.alerts.encoded():
             rows += [(key, None)] if crossed is None else wire.pieces(key, crossed)
-        rows += self._id_records(version)
+        rows += book.idlog.records(version, folding.new_ids, folding.settles, header.clock_us // HOUR_US)
+        folding.new_ids = []
         rows += [(key, None) for key in book.gone]
         publications = self._publications(dirty, states, version, most)
         outbox, folding.outbox = [*folding.outbox, *book.alerts.made], []
@@ -162,27 +158,6 @@ class Partition:
             each.dirty.clear()
         assert header.next_offset is not None or not header.counts.read
         return Commit(version, header.next_offset or 0, rows, outbox, publications, not self._marks.marked)
-
-    def _id_records(self, version: int) -> Iterator[tuple[bytes, bytes]]:
-        folding, book = self._folding, self._book
-        by_hour: dict[int, list[bytes]] = {}
-        for hour, hashes in folding.new_ids:
-            by_hour.setdefault(hour, []).append(hashes)
-        settles = folding.settles
-        if settles:
-            by_hour.setdefault(book.header.clock_us // HOUR_US, [])
-        records = [
-            (hour, hashes[at : at + 16 * IDS_EACH])
-            for hour, several in by_hour.items()
-            for hashes in (b"".join(several),)
-            for at in range(0, max(len(hashes), 1), 16 * IDS_EACH)
-        ]
-        for part, (hour, hashes) in enumerate(records):
-            key = b"".join((wire.IDS, version.to_bytes(8, "big"), part.to_bytes(2, "big")))
-            last = part == len(records) - 1  # the clock's hour: no settle came later
-            yield from wire.pieces(key, books.pack_ids(hour, hashes, settles if last else []))
-            book.id_keys.append((hour, key))
-        folding.new_ids = []
 
     # -- what Redis shows
 

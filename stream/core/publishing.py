@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from stream.core.book import Settled
+from stream.core.idlog import Settled
 
 MOST_REMEMBERED = 200_000
 """Changed customers that the ring remembers; what is asked from before it publishes every customer."""

@@ -37,8 +37,7 @@ class Sweep:
         before = (book.header.clock_us - rules.max_age_us - rules.max_ahead_us) // HOUR_US
         book.ids.expire(before)
         book.contributions.expire(before, steps)
-        while book.id_keys and book.id_keys[0][0] < before:
-            book.gone.append(book.id_keys.popleft()[1])
+        book.gone += book.idlog.expired(before)
 
     def _round(self) -> Iterator[None]:
         header = self._book.header

@@ -73,7 +73,17 @@ def pieces(key: bytes, value: bytes) -> Iterator[tuple[bytes, bytes]]:
     parts = [value[at : at + MOST_BYTES] for at in range(0, len(value), MOST_BYTES)]
     yield key, _CUT + len(parts).to_bytes(4, "big")
     for number, part in enumerate(parts):
-        yield PIECE + number.to_bytes(4, "big") + key, part
+        yield piece(key, number), part
+
+
+def piece(key: bytes, number: int) -> bytes:
+    """The key of a piece of a key's value."""
+    return PIECE + number.to_bytes(4, "big") + key
+
+
+def piece_of(key: bytes) -> tuple[int, bytes]:
+    """The number of a piece, and the key whose value it is part of."""
+    return int.from_bytes(key[1:5], "big"), key[5:]
 
 
 def cut_into(value: bytes) -> int:

@@ -259,3 +259,33 @@ def test_numbers_beyond_64_bits_survive_in_every_type() -> None:
         assert world.windows(name)["day"][0][2] == str(great + 1)
     world.run(event(4, id="x", event_name="line", p={"v": 2}))
     assert world.windows("sum")["day"][0][2] == "3"
+
+
+def test_small_dedupe_records_are_merged() -> None:
+    """Four thousand commits of one event, over two hours, leave a handful of records, and every id is still known."""
+    world = World(definitions(counter("calls", windows=("total",))))
+    for number in range(4000):
+        world.run(event(number, NOON + number, reservation=f"r{number}" if number % 1000 == 0 else None))
+    live = {key: value for key, value in world.live().items() if key[:1] == b"i"}
+    assert len(live) <= 402
+    world.run(event(4000, NOON + 7200))
+    live = {key: value for key, value in world.live().items() if key[:1] == b"i"}
+    sizes = sorted(int.from_bytes(value[5:9], "big") // 16 for value in live.values())
+    assert sizes == [1, 100, 400, 3500]
+    world.restart()
+    world.run(*(event(number, NOON + number, stamp=NOON + 7200) for number in range(4000)))
+    assert world.partition.header.counts.duplicate == 4000
+
+
+def test_pieces_that_are_left_over_are_deleted() -> None:
+    """A row that was cut and is shorter now leaves no pieces behind a takeover."""
+    metrics = [counter(f"m{number}", "sum", property="v", windows=("minute", "month")) for number in range(1000)]
+    world = World(definitions(*metrics))
+    world.run(event(0, p={"v": "123456789012345678901234567890.123456789012345678901234567891"}))
+    assert any(key[:1] == b"x" for key in world.live())
+    world.restart(definitions(metrics[0]))
+    world.run(event(1, p={"v": 1}))
+    world.restart()
+    world.commit()
+    assert not any(key[:1] == b"x" for key in world.live())
+    assert world.usage()["m0", "{}", "month"][1] == 2
