@@ -71,7 +71,8 @@ def simulate(
 
     `lines` are those of a JSON Lines file, with or without their ends; blank ones are skipped but numbered. `at` is a
     timestamp as events carry it, or microseconds; windows that begin after it are left out (None: after the latest
-    event accepted). Rows of the window kind `billable` say on which day each part of their value arose. Group values and numbers are as `Total` holds them.
+    event accepted). Rows of the window kind `billable` say on which day each part of their value arose. To be written
+    with `schemas.totals.encode`, which keeps the digits of a group's numbers.
 
     Raises `BadTimestamp` for an `at` that is none.
     """
@@ -122,7 +123,7 @@ class Folded:
         """The whole answer."""
         counts = self._book.header.counts
         return {
-            "rows": [_row(total) for total in self.totals(at)],
+            "rows": [total.to_json() for total in self.totals(at)],
             "rejected": [_rejected(out) for out in self._folding.outbox],
             "duplicates": counts.duplicate,
             "late": counts.late,
@@ -131,10 +132,6 @@ class Folded:
 
 def _begun(row: Total, last_us: int) -> bool:
     return row.start is None or row.start * 1_000_000 <= last_us
-
-
-def _row(total: Total) -> dict[str, Any]:
-    return {**total.to_json(), "group": dict(total.group)}
 
 
 def _rejected(out: Out) -> dict[str, Any]:
