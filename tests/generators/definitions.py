@@ -83,13 +83,13 @@ def limited_windows(one: dict[str, Any]) -> list[str | None]:
 def metric(rnd: Random, sort: str, kinds: list[str], features: Collection[str]) -> dict[str, Any]:
     """One metric of one of the sorts above."""
     made: dict[str, Any] = {"event_name": rnd.choice(EVENT_NAMES)}
-    prop = rnd.choice(("n", "n", "n", "w", "deep.x"))
+    prop = rnd.choice(("n", "n", "n", "n", "w", "w", "deep.x", "deep.x", 'a "b'))
     match sort:
         case "counter":
             made |= {"type": "counter", "aggregation": rnd.choice(("count", "sum", "avg", "min", "max", "latest"))}
         case "unique":
             made |= {"type": "counter", "aggregation": "unique"}
-            prop = rnd.choice(("n", "w", "s", "deep.x"))
+            prop = rnd.choice(("n", "w", "s", "deep.x", "g", "deep", 'a "b'))
         case "rate":
             made |= {"type": "rate", "aggregation": rnd.choice(("count", "sum", "max", "avg"))}
             made["granularity"] = rnd.choice([u for u in ("minute", "hour", "day", "month") if u in kinds])
@@ -113,7 +113,7 @@ def metric(rnd: Random, sort: str, kinds: list[str], features: Collection[str]) 
     if "filters" in features and rnd.randrange(3) == 0:
         made["filters"] = [filter_of(rnd, 0) for _ in range(rnd.choice((1, 1, 2)))]
     if "groups" in features and rnd.randrange(3) == 0:
-        made["group_by"] = rnd.choice((["s"], ["g"], ["g", "s"], ["deep.x"]))
+        made["group_by"] = rnd.choice((["s"], ["g"], ["g", "s"], ["deep.x"], ["é", 'a "b']))
     if "rounding" in features and rnd.randrange(4) == 0:
         made["rounding"] = {"mode": rnd.choice(("round", "ceil", "floor"))}
         made["rounding"] |= {"precision": rnd.choice((-2, 0, 1, 2))} if rnd.randrange(2) else {}
@@ -140,7 +140,9 @@ def choose_windows(rnd: Random, made: dict[str, Any], kinds: list[str]) -> None:
     if "proration" in made:
         unit = UNITS.index(made["proration"])
         most = {0: ("minute", "hour"), 1: ("hour", "day"), 2: ("day", "week", "month")}.get(unit, KINDS)
-        possible = [kind for kind in possible if kind in most and not shorter_than_unit(kind, made["proration"])]
+        possible = [kind for kind in possible if kind in most]
+        if rnd.randrange(4):
+            possible = [kind for kind in possible if not shorter_than_unit(kind, made["proration"])]
         possible = possible or ["month" if unit < 3 else "year"]
     made["windows"] = rnd.sample(possible, min(len(possible), rnd.choice((1, 2, 3))))
 
@@ -164,7 +166,7 @@ def filter_of(rnd: Random, depth: int) -> dict[str, Any]:
     operator = rnd.choice(
         ("eq", "ne", "in", "not_in", "isin", "isnotin", "gt", "gte", "lt", "lte", "exists", "not_exists")
     )
-    made: dict[str, Any] = {"property": rnd.choice(("n", "w", "s", "g", "deep.x", "deep")), "op": operator}
+    made: dict[str, Any] = {"property": rnd.choice(("n", "w", "s", "g", "deep.x", "deep", "é")), "op": operator}
     if operator in {"gt", "gte", "lt", "lte"}:
         made["value"] = rnd.choice((0, 1, 3, Decimal("2.5"), -1))
     elif operator in {"eq", "ne"}:

@@ -76,6 +76,24 @@ BROKEN = (
         )
     ),
 )
+ODD = (
+    b' \t{"id":"o1","event_name":"a","customer_id":"acme","timestamp":%b,"properties":{"n":1,"s":"x"}} \r\n',
+    b'{"\\u0069d":"o2","event_name":"\\u0061","customer_id":"ac\\u006de","timestamp":%b,"properties":{"\\u006e":2}}',
+    b'{"id":"x","id":"o3","event_name":"a","customer_id":"acme","timestamp":%b,"properties":{"n":7,"n":3}}',
+    b'{"id":-0,"event_name":"b","customer_id":-5,"timestamp":%b,"properties":{"n":-0,"w":-0.0,"s":"\\ud83d\\ude00"}}',
+    b'{"id":"o5","event_name":"a","customer_id":"acme","timestamp":%b,"properties":{"n":1,"deep":'
+    + b"[" * 90
+    + b"]" * 90
+    + b"}}",
+    b'{"id":"o6","event_name":"b","customer_id":"acme","timestamp":%b,"properties":{"n":' + b"9" * 5_000 + b',"w":2}}',
+    b'{"id":"o7","event_name":"u","customer_id":"acme","timestamp":%b,"properties":{"n":1e99999999999999999999,"w":1e-400}}',
+    b'{"id":"o8","event_name":"v","customer_id":"acme","timestamp":%b,"properties":{"n":1.50e2,"a \\"b":4,"\xc3\xa9":true}}',
+    b'{"id":"o9","event_name":"a","customer_id":"acme","timestamp":%b,"properties":null,"unknown":{"x":[1,2]}}',
+    b'{"id":"o10","event_name":"b","customer_id":"acme","timestamp":%b,"properties":{"n":2,"g":[1,{"b":2.0}],"s":[1]}}',
+    b'{"id":"o11","event_name":"a","customer_id":"acme","timestamp":%b,"properties":{"n":"\\ud800","s":"x"}}',
+    b'{"id":12345678901234567890123,"event_name":"a","customer_id":"acme","timestamp":%b,"reservation":7,"properties":{"n":1}}',
+)
+"""Messages that are rare but right (all but o11, whose lone surrogate is no text), to be given a timestamp."""
 BLANK = (b"", b"  ", b"\t")
 
 
@@ -90,6 +108,8 @@ def properties(rnd: Random) -> dict[str, Any]:
         made["s"] = rnd.choice(TEXTS)
     if rnd.randrange(3):
         made["g"] = rnd.choice((Number("1"), Number("1.0"), "1", True, "m", "m", [Number("1")], {"a": "b"}))
+    if rnd.randrange(5) == 0:
+        made |= {'a "b': Number(rnd.choice(NUMBERS)), "é": rnd.choice((True, "x"))}
     if rnd.randrange(3):
         made["op"] = rnd.choice(("add", "add", "add", "remove", "remove", "other"))
     if rnd.randrange(3):
@@ -109,6 +129,8 @@ def message(
     """One line of the file or one value of the topic, about a second or at an instant."""
     if "bad" in features and rnd.randrange(20) == 0:
         return rnd.choice(BROKEN)
+    if "bad" in features and rnd.randrange(25) == 0:
+        return rnd.choice(ODD) % compact(timestamp(rnd, near(rnd, second, span) if us is None else us))
     number, us = rnd.randrange(ids), near(rnd, second, span) if us is None else us
     body = {
         "id": rnd.choice((f"e{number}", Number(str(number)), str(number))),

@@ -42,6 +42,10 @@ FILES = {
         {"metrics": {"m": gauge("max", event_type="total", windows=["day"], event_name="v")}, "events": UPSERTS},
         (event("1", 1e9, "v", n=1), event("2", 1e9 + 90_000, "v", n=2), event("1", 1e9 + 200_000, "v", n=3)),
     ),
+    "a group's number is no text": Case(
+        {"metrics": {"m": {"event_name": "a", "type": "counter", "aggregation": "count", "group_by": ["g"]}}},
+        (event("1", 1e9, g=2.5), event("2", 1e9, g="2.5"), event("3", 1e9, g=1e-7)),
+    ),
     "all history of a sliding rate before 1970": Case(
         {
             "metrics": {
