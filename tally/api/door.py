@@ -17,6 +17,8 @@ HEADERS_S = 10.0
 """How long a connection may take to its first whole request; later ones have the keep-alive time."""
 KEEP_ALIVE_S = 75.0
 BODY_S = 10.0
+LINGER_S = 1.0
+"""How long the rest of a refused body is still read, so that its sender comes to read the answer."""
 MOST_CONNECTIONS = 2_000
 LOOPBACK = ("localhost", "::1")
 
@@ -173,15 +175,17 @@ class Site(web.BaseSite):
         server = self._runner.server
         assert server is not None
 
-        def connected() -> asyncio.Protocol:
+        def taken(transport: asyncio.Transport) -> None:
             if len(server.connections) >= self._most:
-                return _Full()
-            handler: web.RequestHandler = server()
+                _turn_away(transport)
+                return
+            handler = server()
+            transport.set_protocol(handler)
+            handler.connection_made(transport)
             self._silent.add(handler)
             loop.call_later(self._headers_s, self._cut, handler)
-            return handler
 
-        self._server = await loop.create_server(connected, self._host, self._port, backlog=512)
+        self._server = await loop.create_server(lambda: _Doorstep(taken), self._host, self._port, backlog=512)
 
     def _cut(self, handler: web.RequestHandler) -> None:
         if handler in self._silent:
@@ -190,15 +194,22 @@ class Site(web.BaseSite):
                 handler.transport.abort()
 
 
-class _Full(asyncio.Protocol):
-    """Tells a connection too many to come back."""
+class _Doorstep(asyncio.Protocol):
+    """A connection that has just come: whether it is taken is decided when those before it have been counted."""
+
+    def __init__(self, taken: Callable[[asyncio.Transport], None]) -> None:
+        self._taken = taken
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        body = b'{"error":"too many connections","path":null}\n'
         assert isinstance(transport, asyncio.Transport)
-        transport.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
-            b"Retry-After: %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
-            % (RETRY_S.encode(), len(body), body)
-        )
-        transport.close()
+        self._taken(transport)
+
+
+def _turn_away(transport: asyncio.Transport) -> None:
+    """Tell a connection too many to come back."""
+    body = b'{"error":"too many connections","path":null}\n'
+    transport.write(
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
+        b"Retry-After: %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (RETRY_S.encode(), len(body), body)
+    )
+    transport.close()

@@ -24,7 +24,7 @@ from stream import logs
 from stream.settings import Settings
 from stream.totals.connection import connect
 from tally.api import asking, totals
-from tally.api.door import BODY_S, HEADERS_S, KEEP_ALIVE_S, MOST_CONNECTIONS, Body, Guard, Room, Site, is_loopback
+from tally.api.door import BODY_S, HEADERS_S, KEEP_ALIVE_S, LINGER_S, MOST_CONNECTIONS, Body, Guard, Room, Site, is_loopback
 from tally.api.intake import Intake, Ready, Refused, split
 from tally.api.openapi import document
 from tally.api.outlet import Outlet
@@ -91,7 +91,7 @@ class Api:
             self._open.push_async_callback(_cancelled, outlet)
             self._runner = web.AppRunner(
                 self._application(), access_log=None, handle_signals=False, shutdown_timeout=limits.stop_s,
-                keepalive_timeout=KEEP_ALIVE_S,
+                keepalive_timeout=KEEP_ALIVE_S, lingering_time=LINGER_S,
             )  # fmt: skip
             await self._runner.setup()
             self._open.push_async_callback(self._runner.cleanup)
