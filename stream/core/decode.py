@@ -1,7 +1,7 @@
-"""Records to events: our own dialect in one msgspec call each, all else by the complete path of `dialects`.
+"""Records to events: by one msgspec call each where that will do, all else by the complete path of `dialects`.
 
-The two agree: what the fast path accepts, the complete path accepts with the same fields, and whatever the
-fast path does not take, the complete path judges. Neither raises, whatever the bytes.
+All paths agree: what a faster one accepts, the complete path accepts with the same fields, and whatever the
+faster ones do not take, the complete path judges. None raises, whatever the bytes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,16 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 
 from schemas.rejections import MOST_BYTES, TOO_LARGE, Refusal
-from stream.core.dialects import BINARY_PREFIX, Refused, identifier, read, reservation
+from stream.core.dialects import (
+    BINARY_PREFIX,
+    CLOUD_EVENT,
+    NAMES,
+    Refused,
+    cloud_identity,
+    identifier,
+    read,
+    reservation,
+)
 from stream.core.jsontext import DEEPEST, opens
 from stream.core.numbers import exact
 
@@ -23,6 +32,7 @@ Path = tuple[str, ...]
 RUN = 128
 """Records that take the narrow path together, or not: one that cannot sends so many the second fastest way."""
 _headers = attrgetter("headers")
+_STAMPS = frozenset({str, int, Decimal})
 _FAULTS = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, TypeError, AttributeError)
 
 
@@ -118,6 +128,17 @@ class Decoder:
         text = Annotated[str, msgspec.Meta(min_length=1)]
         self._narrow = self._native(text, str | int, text | None, Literal["no value is this one"])
 
+        self._wide = self._wide_decoder() if self.layout.fast else None
+
+    def _wide_decoder(self) -> Callable[[Any], Any]:
+        """Decodes all names of all dialects, each into an attribute of that name; None where it is absent or null."""
+        names = dict.fromkeys(name for dialect in (NAMES, CLOUD_EVENT) for group in dialect.values() for name in group)
+        fields: list[Any] = [(name, Any, None) for name in names if name not in {"properties", "data"}]
+        fields += [(name, self.layout.type | None, None) for name in ("properties", "data")]
+        fields += [("specversion", Any, msgspec.UNSET), ("data_base64", Any, None)]
+        wide: Any = msgspec.defstruct("WideEvent", fields, gc=False)
+        return msgspec.json.Decoder(wide, float_hook=exact).decode
+
     def _native(self, name: Any, stamp: Any, hold: Any, version: Any) -> Callable[[Any], Any]:
         """Decodes our own dialect into an `Event` with a `specversion`, its fields of these types."""
         fields: list[Any] = [
@@ -171,7 +192,7 @@ class Decoder:
                     continue
                 event = decode(value)
                 if event.specversion is not unset:
-                    add(complete(record))
+                    add(self._other(record))
                     continue
                 text = event.id
                 if text.__class__ is not str or not 0 < len(text) <= 64 or not text.isprintable():
@@ -179,16 +200,38 @@ class Decoder:
                 text = event.customer_id
                 if text.__class__ is not str or not 0 < len(text) <= 64 or not text.isprintable():
                     event.customer_id = identifier(text, "customer_id")
-                stamp = event.timestamp.__class__
-                if stamp is not str and stamp is not int and stamp is not Decimal:
-                    add(complete(record))
+                if event.timestamp.__class__ not in _STAMPS:
+                    add(self._other(record))
                     continue
                 if event.reservation is not None:
                     event.reservation = reservation(event.reservation)
                 add(event)
             except _FAULTS:
-                add(complete(record))
+                add(self._other(record))
         return out
+
+    def _other(self, record: Record) -> Event | Refusal:
+        """One record that is no event of our own dialect: those of others by one call of msgspec where that will do."""
+        if self._wide is None or record.value is None or not _skippable(record):
+            return self.record(record)
+        try:
+            found = self._wide(record.value)
+            cloud = found.specversion is not msgspec.UNSET
+            if cloud and (found.specversion != "1.0" or found.data_base64 is not None):
+                return self.record(record)
+            given: dict[str, Any] = {
+                name: _first(found, names) for name, names in (CLOUD_EVENT if cloud else NAMES).items()
+            }
+            event_name, kind = given["event_name"], given["timestamp"].__class__
+            if event_name.__class__ is not str or kind not in _STAMPS:
+                return self.record(record)
+            name, customer = identifier(given["id"], "id"), identifier(given["customer_id"], "customer_id")
+            if cloud:
+                name = cloud_identity(identifier(given["source"], "source"), name)
+            properties = self.layout.type() if given["properties"] is None else given["properties"]
+            return Event(name, event_name, customer, given["timestamp"], properties, reservation(given["reservation"]))
+        except _FAULTS:
+            return self.record(record)
 
     def record(self, record: Record) -> Event | Refusal:
         """One record by the complete path: every dialect, and every refusal with its sentence."""
@@ -204,10 +247,22 @@ class Decoder:
 
 
 def _skippable(record: Record) -> bool:
-    """Whether a record with headers, of other than ASCII, or long, may still go the fast way."""
+    """Whether msgspec may read a record that has headers, or is of other than ASCII, or long."""
     value = record.value
     if value is None or len(value) > MOST_BYTES or any(name.startswith(BINARY_PREFIX) for name, _ in record.headers):
         return False
     if not value.isascii():
-        value.decode()
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return False
     return len(value) <= 2 * DEEPEST or opens(value) <= DEEPEST
+
+
+def _first(found: Any, names: Iterable[str]) -> Any:
+    """The first attribute that is not None, else None."""
+    for name in names:
+        value = getattr(found, name)
+        if value is not None:
+            return value
+    return None

@@ -165,17 +165,17 @@ def order(value: Any) -> Number | None:
     return None
 
 
-def plain(value: Number, most: int | None = None) -> str | None:
+def plain(value: Number, most: int = 4096) -> str | None:
     """The shortest form without an exponent, or None where that has more than `most` characters.
 
-    Without `most`, only for numbers of a known size: written out, 1e999999999 fills the memory.
+    There is always a bound, since 1e999999999 written out would fill the memory.
 
     >>> plain(Decimal("1.50")), plain(Decimal("1E+3")), plain(Decimal("-0.0")), plain(Decimal("1E+400"), 256)
     ('1.5', '1000', '0', None)
     """
     if isinstance(value, int):
         text = str(value)
-        return text if most is None or len(text) <= most else None
+        return text if len(text) <= most else None
     if isinstance(value, Immense):
         return None
     if not value:
@@ -192,7 +192,7 @@ def plain(value: Number, most: int | None = None) -> str | None:
         length = len(shortest) + 1
     else:
         length = len(shortest) + 2 - point
-    if most is not None and sign + length > most:
+    if sign + length > most:
         return None
     minus = "-" if sign else ""
     if exponent >= 0:

@@ -11,7 +11,6 @@ from schemas.rejections import REASONS, Refusal
 from stream.core.calendar import calendar_for
 from stream.core.decode import Decoder, Event
 from stream.core.groups import part
-from stream.core.numbers import Immense, plain
 from stream.core.timestamps import BadTimestamp, microseconds
 from tests.oracle import reading
 from tests.oracle.values import Number, exact
@@ -209,7 +208,7 @@ def shown(value: Any) -> Any:
         return [shown(each) for each in value]
     if isinstance(value, dict):
         return {name: shown(each) for name, each in value.items()}
-    return ("number", exact(str(value) if isinstance(value, Immense) else plain(value) or ""))
+    return ("number", exact(str(value)))
 
 
 def judged(value: Any) -> Any:
