@@ -1,6 +1,6 @@
 """Bounded background work: expiry of ids, packs and rows, and of what Redis shows beyond the last ended window."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from stream.core import wire
@@ -10,27 +10,42 @@ from stream.core.plan import keep_of
 from stream.core.publishing import Marks
 from stream.core.rows import Series
 
+_END = object()
+
+STATE_STEPS = 8
+"""How many steps it costs to look at a state: it may be a hundred times as large as a row."""
+
 
 class Sweep:
-    """Walks over a book, some rows at a step, again and again."""
+    """Walks over a book again and again, some rows and some states at a step.
+
+    The two walks go side by side: a gauge's next window should not wait for a million rows.
+    """
 
     def __init__(self, book: Book, marks: Marks) -> None:
         self._book, self._marks = book, marks
-        self._walk: Iterator[None] = iter(())
+        self._walks: list[Iterator[None]] = [iter(()), iter(())]
+        self._swept_us = [book.header.swept_us] * 2
 
     def step(self, steps: int) -> None:
-        """Look at up to `steps` rows or packs."""
+        """Look at up to `steps` rows or packs, and an eighth as many states."""
         if self._book.plan.rules.simulate:
             return
-        self._ids(steps)
-        for _ in range(steps):
-            try:
-                next(self._walk)
-            except StopIteration:
-                self._walk = self._round()
-                return
+        self._expire_ids(steps)
+        for which, (walk, most) in enumerate(((self._rows, steps), (self._states, max(1, steps // STATE_STEPS)))):
+            for _ in range(most):
+                if next(self._walks[which], _END) is _END:
+                    self._walks[which] = self._round(which, walk)
+                    break
 
-    def _ids(self, steps: int) -> None:
+    def _round(self, which: int, walk: Callable[[], Iterator[None]]) -> Iterator[None]:
+        """One walk; after it Redis has been told of all that it should no longer show, as of the walk's beginning."""
+        began_us = self._book.header.clock_us
+        yield from walk()
+        self._swept_us[which] = began_us
+        self._book.header.swept_us = min(self._swept_us)
+
+    def _expire_ids(self, steps: int) -> None:
         """Forget the dedupe records of hours past; the ids themselves go as the clock's hour turns."""
         book = self._book
         rules = book.plan.rules
@@ -39,9 +54,8 @@ class Sweep:
         book.contributions.expire(before, steps)
         book.gone += book.idlog.expired(before)
 
-    def _round(self) -> Iterator[None]:
+    def _rows(self) -> Iterator[None]:
         header = self._book.header
-        began_us = header.clock_us
         for series in self._book.series:
             for bucket, rest in series.closed.over(header.clock_us, series.keeps):
                 series.closed.drop(bucket, rest)
@@ -51,6 +65,9 @@ class Sweep:
                 for group in list(series.rows.get(customer, ())) if series.grouped else [None]:
                     self._row(series, customer, group)
                     yield
+
+    def _states(self) -> Iterator[None]:
+        header = self._book.header
         for states in self._book.states:
             for customer in list(states.overall):
                 for entry in list(states.entries(customer)):
@@ -63,7 +80,6 @@ class Sweep:
             zone = self._book.zone_for(customer)
             alerts.expire(customer, zone.calendar, self._keep_of, header.clock_us)
             yield
-        header.swept_us = began_us
 
     def _keep_of(self, key: str) -> tuple[int | None, ...] | None:
         metric = self._book.plan.definitions.metrics.get(key)
