@@ -48,4 +48,5 @@ def run(app: App) -> None:
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = _Worker(app, loop=loop, quiet=True, loglevel=None, redirect_stdouts=False, override_logging=False)
+    worker.spinner = None  # it writes to the terminal what belongs to no log
     worker.execute_from_commandline()
