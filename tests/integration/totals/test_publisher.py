@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tallygate import layout
 
 from stream.core.commit import TERM, Commit, Publication
-from stream.totals import publisher
+from stream.totals import link, publisher
 from stream.totals.reader import read, status_of
 from tests.integration.totals.stub import (
     PARTITIONS,
@@ -184,7 +184,7 @@ def test_a_zombie_changes_nothing(url: str, unique: str) -> None:
                 assert old.fenced
                 old.fenced = False
             # the beat of one that had not noticed yet
-            with pytest.raises(publisher._Fenced):
+            with pytest.raises(link.Fenced):
                 await zombie._beat(123, ask=False)
             assert await image(redis, unique) == before
 
@@ -212,7 +212,7 @@ def test_a_zombie_at_the_moment_of_a_takeover(url: str, unique: str) -> None:
             old.event(one, "errors", "r-1")
             drive(old, zombie)
             zombie._take()
-            with pytest.raises(publisher._Fenced):
+            with pytest.raises(link.Fenced):
                 await zombie._publish()
             assert await image(redis, unique) == before
 
@@ -522,7 +522,7 @@ def test_every_pair_that_a_reader_sees_is_true(
                         if ghost is not None and turn % 6 == 1:
                             if late:
                                 ghost.offer(late.pop(0))
-                            with contextlib.suppress(publisher._Fenced, publisher._Behind, RedisConnectionError):
+                            with contextlib.suppress(link.Fenced, link.Behind, RedisConnectionError):
                                 await ghost._step()
                         assert not watching.done() or watching.result() is None
                 late, ghost = [], writer
