@@ -1,12 +1,17 @@
 """What the fold costs: decode, hash, dedupe, fold, take (encode and render), in microseconds of CPU for each event.
 
-    python bench/fold.py [EVENTS]
+    python bench/fold.py [EVENTS [FOLDER]]
+
+FOLDER may hold the lab study of the fold (`data.py`, `plan.py`, `rows.py`): it then does the same work on the same
+events in turn with ours, block by block. A part's figure is the first decile over the blocks of the second half,
+which is what it costs when nothing else disturbs the machine.
 
 Three metrics of three windows each (count, a filtered sum, the greatest of a decimal) over events of about 250 bytes,
 in blocks of 5,000 with a commit after each; 1,000 customers alike, and 100,000 by zipf (1.1).
 """
 
 import bisect
+import importlib
 import itertools
 import json
 import random
@@ -20,6 +25,7 @@ from stream.core.partition import Partition
 from stream.core.plan import Plan
 
 T0 = 1_772_712_000
+BLOCK = 5000
 WINDOWS = ("hour", "day", "month")
 METRICS = (
     Metric(key="requests", name="", event_name="api_request", type="counter", aggregation="count", windows=WINDOWS),
@@ -77,48 +83,77 @@ def events(number: int, customers: int, zipf: bool) -> list[Any]:
     return out
 
 
-class Stopwatch:
+class Ours:
+    """The product's partition, one part of its work after the other."""
+
     def __init__(self) -> None:
-        self.parts: dict[str, float] = {}
+        self._partition = Partition(Plan(Definitions(metrics={metric.key: metric for metric in METRICS})), 0, 1)
+        self._partition.restored()
+        self._partition.begin_term()
+        self.rows = 0
 
-    def run(self, name: str, work: Any, *args: Any) -> Any:
+    def work(self, block: list[Any]) -> dict[str, float]:
+        """Seconds of CPU for a block, by part."""
         began = time.process_time()
-        out = work(*args)
-        self.parts[name] = self.parts.get(name, 0.0) + time.process_time() - began
-        return out
+        self._partition.fold(block, block[-1].offset + 1)
+        folded = time.process_time()
+        commit = self._partition.take()
+        assert commit is not None
+        self.rows += len(commit.publications)
+        return {"fold": folded - began, "take": time.process_time() - folded}
+
+    def check(self, number: int) -> None:
+        """Every event was counted."""
+        assert self._partition.header.counts.counted == number
 
 
-def measure(records: list[Any], size: int) -> dict[str, float]:
-    """Microseconds of CPU for each event, by part, in the second half of the events."""
-    partition = Partition(Plan(Definitions(metrics={metric.key: metric for metric in METRICS})), 0, 1)
-    partition.restored()
-    partition.begin_term()
-    half = len(records) // 2
-    watch = Stopwatch()
-    rows = published = 0
-    for at in range(0, len(records), size):
-        if at >= half and not watch.parts.get("counted"):
-            watch = Stopwatch()
-            watch.parts["counted"] = 1e-12
-            rows = published = 0
-        block = records[at : at + size]
-        watch.run("fold", partition.fold, block, block[-1].offset + 1)
-        commit = watch.run("take", partition.take)
-        rows += len(commit.rows)
-        published += len(commit.publications)
-    assert partition.header.counts.counted == len(records)
-    number = len(records) - half
-    out = {name: spent / number * 1e6 for name, spent in watch.parts.items() if name != "counted"}
-    return {"total": sum(out.values()), **out, "rows an event": rows / number, "customers an event": published / number}
+class LabStudy:
+    """The lab study, likewise."""
+
+    def __init__(self, folder: str) -> None:
+        sys.path.insert(0, folder)
+        data, plan, rows = (importlib.import_module(name) for name in ("data", "plan", "rows"))
+        rows.plan = plan  # type: ignore[attr-defined]
+        self._part = rows.Part(data.DEFS)
+
+    def work(self, block: list[Any]) -> dict[str, float]:
+        """Seconds of CPU for a block, by part."""
+        began = time.process_time()
+        self._part.fold(block)
+        folded = time.process_time()
+        self._part.encode()
+        self._part.render()
+        self._part.clean()
+        return {"fold": folded - began, "take": time.process_time() - folded}
+
+
+def measure(records: list[Any], folder: str | None) -> None:
+    """Print microseconds of CPU for each event, of everyone."""
+    ours = Ours()
+    everyone: dict[str, Any] = {"ours": ours} | ({} if folder is None else {"lab study": LabStudy(folder)})
+    spent: dict[str, dict[str, list[float]]] = {who: {"fold": [], "take": []} for who in everyone}
+    for at in range(0, len(records), BLOCK):
+        for who, worker in everyone.items():
+            for part, seconds in worker.work(records[at : at + BLOCK]).items():
+                spent[who][part].append(seconds)
+    ours.check(len(records))
+    for who, parts in spent.items():
+        shown = {part: _decile(each[len(each) // 2 :]) / BLOCK * 1e6 for part, each in parts.items()}
+        listed = ", ".join(f"{part} {value:.2f}" for part, value in shown.items())
+        print(f"  {who}: {sum(shown.values()):.2f} us an event ({listed})")
+    print(f"  {ours.rows / len(records):.2f} customers published for each event")
+
+
+def _decile(values: list[float]) -> float:
+    return sorted(values)[len(values) // 10]
 
 
 def main() -> None:
-    """Print a line for each load."""
+    """Print both loads."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    for label, customers, zipf in (("1,000 uniform", 1000, False), ("100,000 zipf", 100_000, True)):
-        records = events(number, customers, zipf)
-        best = min((measure(records, 5000) for _ in range(3)), key=lambda found: found["total"])
-        print(f"{label}: " + ", ".join(f"{name} {value:.2f}" for name, value in best.items()))
+    for label, customers, zipf in (("1,000 customers alike", 1000, False), ("100,000 by zipf", 100_000, True)):
+        print(label)
+        measure(events(number, customers, zipf), sys.argv[2] if len(sys.argv) > 2 else None)
 
 
 if __name__ == "__main__":
