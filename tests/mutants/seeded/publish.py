@@ -117,7 +117,7 @@ MUTANTS = (
         (f"{PUBLISHER}test_a_loss_during_the_takeover_is_noticed[valkey]",),
     ),
     Mutant(
-        f"{TOTALS}publisher.py",
+        f"{TOTALS}link.py",
         "[str(waiting.version), str(waiting.position), ",
         "[str(waiting.version), str(waiting.position + 1), ",
         "a total claims an event that is not in it",
@@ -140,14 +140,14 @@ MUTANTS = (
     Mutant(
         f"{TOTALS}publisher.py",
         "            await self._wake.wait()  # nothing may",
-        "            self._version = 0  # nothing may",
+        "            self._link.version = 0  # nothing may",
         "a writer begins before its first commit is in the changelog",
         (f"{UPKEEP}test_nothing_is_written_before_the_first_commit",),
     ),
     Mutant(
         f"{TOTALS}publisher.py",
-        "            await _SWEEP.call_async(",
-        "            continue\n            await _SWEEP.call_async(",
+        "            await self._link.sweep(customer)\n",
+        "            pass\n",
         "holds that lapsed are never removed",
         (f"{UPKEEP}test_lapsed_holds_are_swept",),
     ),
