@@ -28,7 +28,7 @@ from stream.core.metrics.base import (
 )
 from stream.core.metrics.lanes import ENTITY, NUMBER, OPERAND, ORDER, US, Step
 from stream.core.metrics.measures import FOREVER, Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
-from stream.core.metrics.packs import Chunks, Packs, Parts, key_of
+from stream.core.metrics.packs import Chunks, Packs, Parts, key_of, orphans
 from stream.core.metrics.rounding import rounded
 from stream.core.metrics.table import Table
 from stream.core.metrics.timeline import Record, Timeline, Track
@@ -77,7 +77,7 @@ class GaugeState:
         if self._prorated and any(not nests(self._bucket, kind) for kind in metric.windows):
             # windows that buckets do not nest in are made of whole buckets' maxima, when they are shown
             assert self._bucket is not None
-            self._buckets = Track(self._bucket, Greatest(), self._records(self._bucket, b"v"))
+            self._buckets = Track(self._bucket, Greatest(), self._records(self._bucket, b"v"), "bucket")
             tracks.append(self._buckets)
         self._timeline = Timeline(calendar, tracks, metric.initial, 0 if overall else metric.initial)
         self._table = Table(b"l")
@@ -88,6 +88,7 @@ class GaugeState:
         self._mark = _NO_MARK
         self._number = 0
         self._clock_us = -(1 << 62)
+        self._orphans: Chunks = []
         if chunks:
             self._load(chunks)
 
@@ -285,10 +286,13 @@ class GaugeState:
         self._table.save(out)
         for track in self._timeline.tracks:
             track.records.save(out)
+        out += self._orphans
+        self._orphans = []
         return out
 
     def _load(self, chunks: Mapping[bytes, bytes]) -> None:
         self._table.load(chunks)
+        self._orphans = orphans(chunks, b"w", self._tracks)
         base = self._parts.join(chunks, b"g").get(b"g")
         plain = None
         if base is not None:

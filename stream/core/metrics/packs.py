@@ -1,6 +1,6 @@
 """Cells by the start of their window, saved together in packs and encoded until touched."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from stream.core.metrics.wire import decode, encode
@@ -17,6 +17,15 @@ _BIAS = 1 << 47  # starts before 1970 are negative, keys are not
 def key_of(number: int) -> bytes:
     """A start, or the number of a pack, as 6 bytes that sort as it does."""
     return (number + _BIAS).to_bytes(6)
+
+
+def orphans(chunks: Mapping[bytes, bytes], prefixes: bytes, kinds: Iterable[int]) -> Chunks:
+    """What deletes the chunks of window kinds that a definition no longer has.
+
+    Those chunks begin with one of the bytes of `prefixes`, followed by that of the kind.
+    """
+    known = {bytes((prefix, kind)) for prefix in prefixes for kind in kinds}
+    return [(name, None) for name in chunks if name[0] in prefixes and name[:2] not in known]
 
 
 class Parts:

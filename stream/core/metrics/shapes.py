@@ -2,6 +2,8 @@
 
 Under another shape the same chunks would mean something else, so they are not restored. Rounding and
 lateness are not in it, and neither are name and description: they only choose among or show the numbers.
+Nor are the windows of gauges and of what folds into each window by itself: kinds that stay carry on, new
+ones start with nothing (of a gauge with its state). Where windows are made of buckets, they are in it.
 """
 
 import hashlib
@@ -13,12 +15,13 @@ from schemas.definitions import Metric as Definition
 from stream.core.metrics.base import Terms
 from stream.core.metrics.reading import member_of
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Raise it when the saved form of states changes."""
 
 
 def shape_of(definition: Definition, terms: Terms) -> str:
     """A short digest, after the type's name so that a person recognizes it."""
+    bucketed = definition.type == "rate" or (terms.upsert and definition.type != "gauge")
     parts = (
         _LAYOUT,
         definition.type,
@@ -27,7 +30,7 @@ def shape_of(definition: Definition, terms: Terms) -> str:
         definition.property,
         definition.filters,
         definition.group_by,
-        definition.windows,
+        definition.windows if bucketed else (),
         definition.granularity,
         definition.proration,
         definition.sliding,

@@ -26,11 +26,12 @@ Record = tuple[int, Value, Number]
 class Track:
     """One kind of window: the window at hand, `[start, end)` in microseconds."""
 
-    __slots__ = ("acc", "end", "events", "kind", "measure", "records", "start")
+    __slots__ = ("acc", "end", "events", "kind", "measure", "name", "records", "start")
 
-    def __init__(self, kind: int | None, measure: Measure, records: Packs[Record]) -> None:
-        """`kind` is None for seconds."""
+    def __init__(self, kind: int | None, measure: Measure, records: Packs[Record], name: str = "") -> None:
+        """`kind` is None for seconds; `name` tells tracks of one timeline apart where they are saved."""
         self.kind, self.measure, self.records = kind, measure, records
+        self.name = name or f"{kind}"
         self.start = self.end = self.events = 0
         self.acc: Any = None
 
@@ -231,7 +232,7 @@ class Timeline:
         """What stands before the live steps, as msgpack holds it."""
         cursor, total, first, tracks = self._before
         accs = [
-            [start, end, events, track.measure.plain(acc)]
+            [track.name, start, end, events, track.measure.plain(acc)]
             for track, (start, end, events, acc) in zip(self.tracks, tracks, strict=True)
         ]
         return [cursor, packed(total), first, accs]
@@ -243,9 +244,15 @@ class Timeline:
         if plain is None:
             return
         cursor, total, first, tracks = plain
-        accs = tuple(
-            (start, end, events, track.measure.restored(acc))
-            for track, (start, end, events, acc) in zip(self.tracks, tracks, strict=True)
-        )
-        self._before = (cursor, unpacked(total), first, accs)
+        known = {name: rest for name, *rest in tracks}
+        accs = []
+        for track in self.tracks:
+            if track.name in known:
+                start, end, events, acc = known[track.name]
+                accs.append((start, end, events, track.measure.restored(acc)))
+            else:  # a kind of window that was not there: as if the state had been what it is since its window began
+                start, end = track.bounds(self.calendar, cursor)
+                acc = track.measure.held(None, unpacked(total), start, cursor) if cursor > start else None
+                accs.append((start, end, 0, acc))
+        self._before = (cursor, unpacked(total), first, tuple(accs))
         self._restore(self._before)

@@ -106,6 +106,7 @@ class UniqueState(WindowedState):
         self._gone: Chunks = []
         self._most = fold.most
         self._room = _NEVER if room is None else 0
+        self.span = span
         if chunks:
             self._load_members(chunks)
         super().__init__(fold, span, rounding, calendar, chunks)
@@ -192,6 +193,8 @@ class UniqueState(WindowedState):
             parts.setdefault(name[1:-2], []).append(chunks[name])
         sketches = {name[1:]: data for name, data in chunks.items() if name[:1] == b"k"}
         for name in parts.keys() | sketches.keys():
+            if name[0] not in self.span.kinds:
+                continue
             self._members[name] = Members(name, self._most)
             self._members[name].load(parts.get(name, []), sketches.get(name))
 

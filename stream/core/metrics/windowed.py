@@ -23,7 +23,7 @@ from stream.core.metrics.base import (
     Windows,
     kept,
 )
-from stream.core.metrics.packs import Chunks, Packs, Parts
+from stream.core.metrics.packs import Chunks, Packs, Parts, orphans
 from stream.core.metrics.rounding import rounded
 from stream.core.metrics.wire import decode, encode
 
@@ -110,6 +110,7 @@ class WindowedState:
         "_before_dirty",
         "_due",
         "_newest",
+        "_orphans",
         "_packs",
         "_parts",
         "_positions",
@@ -140,6 +141,7 @@ class WindowedState:
         ]
         self._parts = Parts()
         self._due = NEVER
+        self._orphans: Chunks = []
         self.dirty = self._before_dirty = False
         if chunks:
             self._load(chunks)
@@ -348,25 +350,42 @@ class WindowedState:
         """See `State.save`: `n` holds the newest windows, `b` those before, `w...` the packs."""
         out: Chunks = []
         if self.dirty:
-            newest = [self._plain(cell) for cell in self._newest]
+            newest = [[kind, self._plain(cell)] for kind, cell in zip(self.span.kinds, self._newest, strict=False)]
             self._parts.put(b"n", encode(newest) if newest else b"", out)
         if self._before_dirty:
-            before = [None if cell is None else self._plain(cell) for cell in self._before]
-            self._parts.put(b"b", encode(before) if any(before) else b"", out)
+            before = [
+                [kind, self._plain(cell)]
+                for kind, cell in zip(self.span.kinds, self._before, strict=True)
+                if cell is not None
+            ]
+            self._parts.put(b"b", encode(before) if before else b"", out)
         self.dirty = self._before_dirty = False
         for packs in self._packs:
             packs.save(out)
+        out += self._orphans
+        self._orphans = []
         return out
 
     def _load(self, chunks: Mapping[bytes, bytes]) -> None:
+        """Kinds of window that were not there when it was saved start with nothing, those that left leave nothing."""
+        self._orphans = orphans(chunks, b"wmk", self.span.kinds)
         newest = self._parts.join(chunks, b"n").get(b"n")
         before = self._parts.join(chunks, b"b").get(b"b")
         if newest is not None:
-            self._newest = [self._cell(position, plain) for position, plain in enumerate(decode(newest))]
+            plains = dict(decode(newest))
+            at = max(plain[0] for plain in plains.values())
+            for position, kind in enumerate(self.span.kinds):
+                plain = plains.get(kind)
+                if plain is None:
+                    start = 0 if kind == TOTAL else self.calendar.start(kind, at)
+                    self._newest.append(self._new(position, start))
+                else:
+                    self._newest.append(self._cell(position, plain))
         if before is not None:
-            self._before = [
-                None if plain is None else self._cell(position, plain) for position, plain in enumerate(decode(before))
-            ]
+            plains = dict(decode(before))
+            for position, kind in enumerate(self.span.kinds):
+                if kind in plains:
+                    self._before[position] = self._cell(position, plains[kind])
         for packs in self._packs:
             packs.load(chunks)
         self._set_due()

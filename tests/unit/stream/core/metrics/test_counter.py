@@ -196,7 +196,7 @@ def test_an_event_writes_one_chunk() -> None:
     driven = folded(counter("sum"), [(T0 + number * HOUR_US, 1) for number in range(200)])
     driven.save()
     driven.fold(T0 + 199 * HOUR_US, 999, 1)
-    assert [(name, len(data or b"")) for name, data in driven.save().items()] == [(b"n\0\0", 33)]
+    assert [(name, len(data or b"")) for name, data in driven.save().items()] == [(b"n\0\0", 41)]
 
 
 def test_windows_are_of_the_customers_zone() -> None:
@@ -214,3 +214,27 @@ def test_week_and_month_stand_beside_each_other() -> None:
         ("month", 1_772_323_200),
         ("month", 1_775_001_600),
     ]
+
+
+@pytest.mark.parametrize("aggregation, one, two", [("sum", "3", "5"), ("unique", "1", "2")])
+def test_kinds_of_window_come_and_go(aggregation: str, one: str, two: str) -> None:
+    """Those that stay carry on; new ones, finer or coarser, start with nothing."""
+    values: list[Any] = [b"a", b"b"] if aggregation == "unique" else [1, 2]
+    driven = folded(
+        counter(aggregation, windows=("hour", "day")), [(T0 - hour * HOUR_US, values[0]) for hour in (2, 1, 0)]
+    )
+    driven.restore()
+    assert {name[:2] for name in driven.chunks} >= {b"w\1"}
+    driven.metric = counter(aggregation, windows=("minute", "day", "total"))
+    driven.restore()
+    driven.restore()
+    assert not {name[:2] for name in driven.chunks} & {b"w\1", b"m\1"}
+    assert driven.rows() == {("day", TODAY): (one, 3)}
+    driven.fold(T0 + MINUTE_US, 9, values[1])
+    driven.restore()
+    assert {at: events for at, (_, events) in driven.rows().items()} == {
+        ("minute", NOON + 60): 1,
+        ("day", TODAY): 4,
+        ("total", 0): 1,
+    }
+    assert driven.rows()["day", TODAY] == (two, 4)

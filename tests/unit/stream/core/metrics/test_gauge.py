@@ -273,3 +273,19 @@ def test_many_objects_are_saved_in_small_chunks() -> None:
     driven.fold(T0 + 2 * DAY_US, 10_001, (b"17", 0))
     driven.fold(T0 + 2 * DAY_US, 10_002, (b"x", 1))
     assert driven.state.present() == "10000"
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_new_kind_of_window_has_the_state_at_once(settled: bool) -> None:
+    """Whether its steps are live or long final, a gauge keeps its state when windows are added and removed."""
+    driven = folded(gauge(aggregation="max", windows=("hour", "day")), [(T0 + MINUTE_US, 5), (T0 + 2 * MINUTE_US, -2)])
+    if settled:
+        driven.state.expire(T0 + 9 * DAY_US)
+    driven.save()
+    driven.metric = gauge(aggregation="max", windows=("day", "week", "total"))
+    driven.restore()
+    assert driven.state.present() == "3"
+    later = T0 + 10 * DAY_US
+    driven.fold(later, 2, 4)
+    rows = {kind: value for (kind, _), (value, _) in driven.rows(later).items()}
+    assert rows == {"day": "7", "week": "7", "total": "7"}
