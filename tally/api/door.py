@@ -8,6 +8,7 @@ import asyncio
 import hmac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from aiohttp import hdrs, web
 
@@ -201,8 +202,7 @@ class _Doorstep(asyncio.Protocol):
         self._taken = taken
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._taken(transport)
+        self._taken(cast("asyncio.Transport", transport))  # uvloop's own is no subclass
 
 
 def _turn_away(transport: asyncio.Transport) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -24,7 +25,18 @@ from stream import logs
 from stream.settings import Settings
 from stream.totals.connection import connect
 from tally.api import asking, totals
-from tally.api.door import BODY_S, HEADERS_S, KEEP_ALIVE_S, LINGER_S, MOST_CONNECTIONS, Body, Guard, Room, Site, is_loopback
+from tally.api.door import (
+    BODY_S,
+    HEADERS_S,
+    KEEP_ALIVE_S,
+    LINGER_S,
+    MOST_CONNECTIONS,
+    Body,
+    Guard,
+    Room,
+    Site,
+    is_loopback,
+)
 from tally.api.intake import Intake, Ready, Refused, split
 from tally.api.openapi import document
 from tally.api.outlet import Outlet
@@ -166,7 +178,7 @@ class Api:
     async def _check(self, request: web.Request) -> web.Response:
         about = await self._asked(request, ("lines",))
         found = await self._gated(
-            self._gate.check(about.customer, lines=about.lines, max_staleness=about.max_staleness_s)
+            lambda: self._gate.check(about.customer, lines=about.lines, max_staleness=about.max_staleness_s)
         )
         self.telemetry.answers.labels("check", found.reason).inc()
         return answer(found.to_json())
@@ -174,7 +186,7 @@ class Api:
     async def _reserve(self, request: web.Request) -> web.Response:
         about = await self._asked(request, ("lines",))
         found = await self._gated(
-            self._gate.reserve(
+            lambda: self._gate.reserve(
                 about.customer,
                 id=about.id or new_id(),
                 ttl=about.ttl_s,
@@ -188,7 +200,7 @@ class Api:
     async def _release(self, request: web.Request) -> web.Response:
         about = await self._asked(request, ("id",))
         assert about.id is not None, "it is needed"
-        found = await self._gated(self._gate.release(about.customer, about.id))
+        found = await self._gated(partial(self._gate.release, about.customer, about.id))
         return answer(found.to_json())
 
     async def _asked(self, request: web.Request, needs: tuple[str, ...]) -> asking.Asking:
@@ -196,11 +208,11 @@ class Api:
         async with Body(request, self._limits.body, seconds=self._limits.body_s) as body:
             return asking.read(body, needs=needs)
 
-    async def _gated(self, call: Awaitable[Any]) -> Any:
+    async def _gated(self, call: Callable[[], Awaitable[Any]]) -> Any:
         try:
             with self._asking.one():
                 async with self._timed():
-                    found = await call
+                    found = await call()
         except GateUnavailable as away:
             self.telemetry.redis_up.set(0)
             raise Problem(503, f"{str(away).rstrip('.')}; send the request again") from away
