@@ -7,10 +7,11 @@ from typing import Any
 
 from tests.generators.definitions import FEATURES, definitions, limits
 from tests.generators.events import message
-from tests.generators.instants import base
+from tests.generators.instants import base, seconds
 from tests.oracle.homes import home
 from tests.oracle.reading import RefusedError, read_line
 from tests.oracle.rules import Rules
+from tests.oracle.values import MalformedJsonError, Number, compact, read_json
 
 TOPIC = "usage-events"
 DAY = 86_400
@@ -65,7 +66,7 @@ def make_log(rnd: Random, features: Collection[str] = FEATURES, most: int = 60) 
     steps = [step for step in STEPS if step <= span]
     slack = rnd.choice((1, 60, 200, 5_000, 3 * 86_400))
     upstream = rnd.choice(("home", "home", "random", "by key", "one"))
-    sent: list[bytes] = []
+    sent: list[tuple[int, bytes]] = []
     clock = 0
     for _ in range(rnd.randrange(1, most + 1)):
         wall += rnd.choice(steps)
@@ -76,11 +77,28 @@ def make_log(rnd: Random, features: Collection[str] = FEATURES, most: int = 60) 
         us = edge(rnd, clock, timestamp) if rnd.randrange(6) == 0 else None
         value = message(rnd, wall, slack, ids, features, names, us)
         if sent and rnd.randrange(10) == 0:
-            value = rnd.choice(sent)
-        sent.append(value)
+            value = rnd.choice(sent)[1]
+        elif sent and rnd.randrange(12) == 0:
+            then, value = rnd.choice(sent)
+            wall = max(wall, then + 7 * DAY + 300 + rnd.choice((-3_600, -1, 0, 1, 3_599, 3_600, 7_200)))
+            timestamp = wall * 1_000
+            value = retimed(value, wall * 1_000_000)
+        sent.append((wall, value))
         partition, key = place(rnd, made, value, upstream, len(log.partitions))
         log.append(partition, timestamp, key, value, [], hole=rnd.choice((0, 0, 0, 1, 5)))
     return log
+
+
+def retimed(value: bytes, us: int) -> bytes:
+    """The same event, so the same id, at another time; what is no object stays as it is."""
+    try:
+        body = read_json(value)
+    except MalformedJsonError:
+        return value
+    if not isinstance(body, dict):
+        return value
+    stamps = {name: Number(seconds(us)) for name in ("timestamp", "time_created", "time") if name in body}
+    return compact(body | stamps)
 
 
 def edge(rnd: Random, clock: int, timestamp: int) -> int:
