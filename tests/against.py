@@ -19,8 +19,7 @@ def compare(case: Case) -> str | None:
     except ValueError as faults:
         return f"refused: {faults}"
     try:
-        more = {} if case.billable is None else {"billable": case.billable}
-        answer = simulate(definitions, list(case.lines), at=case.at, **more)
+        answer = simulate(definitions, list(case.lines), at=case.at, billable=case.billable)
         got = json.loads(encode(answer), parse_float=Number)
     except Exception as error:  # noqa: BLE001 - whatever the product raises is a difference
         return f"raised: {type(error).__name__}: {error}"
