@@ -157,17 +157,26 @@ class States:
         """The key of the event's group, None where it has none."""
         return None if self.built.group is None else self.built.group(p)
 
-    def fold(self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> int:
-        """Count a value; the answer is for how many windows it came too late."""
-        late = self._fold(self._touched(customer, None), self._keyed(group, value), w, order, clock_us)
+    def fold(
+        self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int
+    ) -> int | None:
+        """Count a value; the answer is for how many windows it came too late, None where there is no room for it.
+
+        A group's state holds no more than the overall one, so where that has room the group's has.
+        """
+        try:
+            late = self._fold(self._touched(customer, None), self._keyed(group, value), w, order, clock_us)
+        except BadValue:
+            return None
         if group is not None:
             self._fold(self._touched(customer, group), value, w, order, clock_us)
         return late
 
     def _fold(self, entry: Entry, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> int:
+        late = self.state(entry).fold(w, order, value, clock_us)
         if entry.attribution is not None:
             entry.attribution.add(w[0], order, value)
-        return self.state(entry).fold(w, order, value, clock_us)
+        return late
 
     def remove(self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> None:
         """Undo what `fold` did."""
