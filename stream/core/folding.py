@@ -1,36 +1,27 @@
 """The fold of a block: every record gets its verdict, every accepted event goes into its rows.
 
-The order of verdicts is fixed: decoded (`malformed`, `missing_field`, `bad_timestamp`, `too_large`), at home (else
-re-routed, and nothing more), known id (a duplicate, or a replacement), `too_old` and `in_future`, folded. The clock
-moves with each record, before its verdict. All of it depends on the log alone.
-
 A chunk of a block is decoded, hashed and looked up at once. The loop then folds what is plainly in order; whatever is
-not (an id known, a customer without a row, a time near a bound, a header) goes through `_one`, which decides it step by
-step.
+not (an id known, a customer without a row, a time near a bound, a header) is judged step by step, see `verdicts`. The
+clock moves with each record, before its verdict.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from decimal import Context, Inexact, InvalidOperation, Overflow, localcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import xxhash
-
-from schemas.rejections import BAD_TIMESTAMP, IN_FUTURE, TOO_OLD, Refusal
+from schemas.rejections import Refusal
 from stream.core import outbox
 from stream.core.book import HOUR_US, Book
+from stream.core.chunks import Chunk, digest_of
 from stream.core.general import States
 from stream.core.header import Fingerprint
 from stream.core.idlog import Settled
 from stream.core.metrics.base import EXACT_DIGITS
-from stream.core.murmur2 import Homes
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
-from stream.core.upserts import Contribution, Part, group_in, part, value_in
-
-if TYPE_CHECKING:
-    from stream.core.commit import Out
+from stream.core.verdicts import Verdicts
 
 CHUNK = 1000
 """Records decoded and looked up at once: enough to spread numpy's fixed cost, few enough to stay in the cache."""
@@ -41,85 +32,23 @@ RECENT = 8000
 EXACT = Context(prec=EXACT_DIGITS, traps=[Inexact, InvalidOperation, Overflow])
 """Sums of accepted numbers fit into 120 digits; Python's default would silently keep 28."""
 
-_digest = xxhash.xxh3_128_digest
 
-
-class Chunk:
-    """Records of one clock-hour with all that is known of them before the fold."""
-
-    __slots__ = (
-        "clock_us",
-        "clocks",
-        "dropped",
-        "events",
-        "hashes",
-        "headed",
-        "hour",
-        "known",
-        "newest_us",
-        "places",
-        "records",
-        "times",
-    )
-
-    def __init__(self, records: Sequence[Any], times: list[int], clock_us: int) -> None:
-        self.records, self.times, self.clock_us = records, times, clock_us
-        self.events: list[Any] = []
-        self.hashes: list[bytes] = []
-        self.known: list[bool] | None = None
-        self.places: dict[bytes, list[int]] | None = None  # only where an id comes twice
-        self.dropped: set[int] = set()
-        self.clocks: list[int] | None = None
-        self.hour = 0
-        self.newest_us = clock_us  # the clock after the last record
-        self.headed = False  # whether some record may be a copy that was re-routed
-
-    def clock_at(self, i: int) -> int:
-        """The partition's clock with record i read, in microseconds."""
-        if self.clocks is None:
-            self.clocks = [max(self.clock_us, at) for at in itertools.accumulate(self.times, max)]
-        return self.clocks[i]
-
-    def came_before(self, i: int) -> bool:
-        """Whether an earlier record of the chunk with the same id was accepted."""
-        if self.places is None:
-            return False
-        return any(at < i and at not in self.dropped for at in self.places[self.hashes[i]])
-
-
-class Folding:
+class Folding(Verdicts):
     """Folds blocks into a book."""
 
     def __init__(self, book: Book) -> None:
-        self.book, self.plan, self.rules = book, book.plan, book.plan.rules
-        self._source = outbox.Source(self.rules.topic, book.number)
-        self.outbox: list[Out] = []
-        self.settles: list[Settled] = []
-        self.new_ids: list[tuple[int, bytes]] = []  # (clock-hour, hashes)
+        super().__init__(book)
         self.moved = False
-        self.latest_us = -(1 << 62)  # of the events accepted; kept for files only
-        self._recent: set[bytes] = set()
-        self._recent_hour = 0
         self._decode: Callable[[Sequence[Any]], list[Any]] = self.plan.decoder.block
         self._aliases = self.plan.definitions.aliases
         self._remembered_us = self.rules.max_age_us + self.rules.max_ahead_us
-        self._home = Homes(book.count)
         self._entries: dict[str, tuple[Any, ...]] = {}
-        self._all: dict[str, list[Series]] = {}
-        # also names that no metric counts: their events replace others, and are replaced
-        self._upserts = {name for name, rule in self.plan.definitions.events.items() if rule.on_duplicate == "upsert"}
-        self._general: dict[str, list[States]] = {}
-        by_place = {series.shape.layout.place: series for series in book.series}
-        by_key = {states.built.key: states for states in book.states}
         shortest = (1 << 62) if self.rules.simulate else self.rules.max_age_us
         for name, named in self.plan.named.items():
-            series = [by_place[shape.layout.place] for shape in named.shapes]
-            general = [by_key[built.key] for built in named.general]
-            self._all[name], self._general[name] = series, general
             for shape in named.shapes:
                 shortest = min(shortest, *(keep for keeps in shape.keeps for keep in keeps if keep is not None))
             if not named.upsert:
-                self._entries[name] = _entry(series, general)
+                self._entries[name] = _entry(self._all[name], self._general[name])
         self._shortest_us = shortest
         """An event no older than this is late for no window, and not too old."""
 
@@ -216,12 +145,6 @@ class Folding:
             if len(self._recent) >= RECENT:
                 self._remember()
 
-    def _remember(self) -> None:
-        """Put the ids that wait into the table; they all came within one hour of the clock."""
-        if self._recent:
-            self.book.ids.add(b"".join(self._recent), self._recent_hour)
-            self._recent.clear()
-
     def _look_up(self, chunk: Chunk) -> list[bool] | None:
         """Decode, name and hash a chunk; the answer says which of it must be looked at one by one."""
         records = chunk.records
@@ -241,7 +164,7 @@ class Folding:
                     if name == outbox.CANONICAL and events[i].__class__ is not Refusal:
                         events[i].customer_id = text.decode()
         try:
-            hashes = [_digest(f"{event.customer_id}\n{event.id}".encode()) for event in events]
+            hashes = [digest_of(f"{event.customer_id}\n{event.id}".encode()) for event in events]
         except AttributeError:
             hashes = []
             odd = odd or [False] * len(events)
@@ -250,7 +173,7 @@ class Folding:
                     odd[i] = True
                     hashes.append(bytes(16))
                 else:
-                    hashes.append(_digest(f"{event.customer_id}\n{event.id}".encode()))
+                    hashes.append(digest_of(f"{event.customer_id}\n{event.id}".encode()))
         chunk.hashes = hashes
         known = self.book.ids.known(b"".join(hashes))
         recent, fresh = self._recent, set(hashes)
@@ -349,218 +272,6 @@ class Folding:
                 bad.clear()
             if event.reservation is not None:
                 self.settles.append(Settled(customer, event.reservation))
-
-    def _watch(self, series: Series, row: Any, w: tuple[int, ...], clock_us: int, order: int) -> None:
-        """Compare with limits what an event changed, wherever it lies."""
-        if series.shape.watch is not None:
-            alerts = self.book.alerts
-            if w[series.shape.at[0]] < row.s0:
-                alerts.older(series, row, w, clock_us, order)
-            if series.shape.watch(row):
-                alerts.row(series, row, clock_us, order)
-
-    def _states(
-        self,
-        general: Sequence[States],
-        customer: str,
-        p: Any,
-        w: tuple[int, ...],
-        order: int,
-        clock_us: int,
-        bad: list[str],
-        parts: list[Part] | None = None,
-    ) -> None:
-        """Fold an event into the metrics whose states fold themselves; `parts` takes what each made of it."""
-        for states in general:
-            value = states.read(p, bad)
-            if value is None:
-                continue
-            group = states.group_of(p)
-            late = states.fold(customer, group, value, w, order, clock_us)
-            self.book.header.counts.late += late
-            if states.watched and late < len(states.built.kinds):
-                alerts = self.book.alerts
-                alerts.state(states, states.entry(customer, None), w, clock_us, order)
-                if group is not None:
-                    alerts.state(states, states.entry(customer, group), w, clock_us, order)
-            if parts is not None:
-                parts.append(part(states.built.key, states.built.metric.shape, group, value))
-
-    # -- one event, step by step
-
-    def _one(self, chunk: Chunk, i: int) -> None:
-        record, event = chunk.records[i], chunk.events[i]
-        headers = dict(record.headers) if record.headers else {}
-        app = headers.get(outbox.APP)
-        counts = self.book.header.counts
-        if app is not None and app != self.rules.app.encode():
-            counts.skipped += 1
-            chunk.dropped.add(i)
-            return
-        if event.__class__ is Refusal:
-            self._reject(chunk, i, event)
-            return
-        customer = event.customer_id
-        here = app is not None or self._home[customer] == self.book.number
-        zone = self.book.zone_for(customer)
-        try:
-            w = zone.calendar[event.timestamp]
-        except BadTimestamp as error:
-            self._reject(chunk, i, Refusal(BAD_TIMESTAMP, str(error)))
-            if here:
-                self._settle(event)
-            return
-        if not here:
-            counts.rerouted += 1
-            chunk.dropped.add(i)
-            self.outbox.append(outbox.rerouted(record, self._source, self.rules.app, customer, self._home[customer]))
-            return
-        self._settle(event)
-        replay = outbox.replay_of(record) if headers else None
-        if replay is not None:
-            self._replay(chunk, i, w, *replay)
-            return
-        digest = chunk.hashes[i]
-        former = self.book.contributions.get(digest) if self.book.contributions else None
-        replaces = former is not None and event.event_name in self._upserts
-        known = former is not None or (chunk.known is not None and chunk.known[i]) or chunk.came_before(i)
-        if known and not replaces:
-            counts.duplicate += 1
-            chunk.dropped.add(i)
-            return
-        clock_us = chunk.clock_at(i)
-        stamped_us = (
-            int(headers[outbox.FIRST_TIMESTAMP]) * 1000 if outbox.FIRST_TIMESTAMP in headers else chunk.times[i]
-        )
-        refusal = self._untimely(w[0], clock_us, stamped_us)
-        if refusal is not None:
-            self._reject(chunk, i, refusal)
-            return
-        bad: list[str] = []
-        parts: list[Part] | None = [] if event.event_name in self._upserts else None
-        if former is not None:
-            counts.replaced += 1
-            chunk.dropped.add(i)  # its id is no new one; yet it is accepted, and a file's windows reach as far
-            self.latest_us = max(self.latest_us, w[0])
-            self._remove(former, clock_us)
-        self._count(event, w, record.offset, clock_us, bad)
-        self._states(
-            self._general.get(event.event_name, ()), customer, event.properties, w, record.offset, clock_us, bad, parts
-        )
-        if parts is not None:
-            hour = clock_us // HOUR_US
-            self.book.contributions.put(digest, Contribution(hour, customer, w[0], record.offset, parts))
-        if bad:
-            self._partial(record, bad)
-
-    def _replay(self, chunk: Chunk, i: int, w: tuple[int, ...], entry: bytes, metrics: list[str]) -> None:
-        """Fold a mended event into the metrics that could not use it, once for each entry and metric.
-
-        What was done is remembered among the ids: no customer's id has a control character, so none is like these.
-        """
-        event, clock_us = chunk.events[i], chunk.clock_at(i)
-        refusal = self._untimely(w[0], clock_us, _stamped_us(chunk, i))
-        if refusal is not None:
-            self._reject(chunk, i, refusal)
-            return
-        chunk.dropped.add(i)
-        self.book.header.counts.replayed += 1
-        marks = {key: _digest(b"\x00%b\n%b" % (entry, key.encode())) for key in metrics}
-        wanted = {key for key, mark in marks.items() if mark not in self._recent and not self.book.ids.known(mark)[0]}
-        bad: list[str] = []
-        order = chunk.records[i].offset
-        for series, _, row in self._rows(event, w):
-            late = series.only(row, event.properties, w, wanted, bad, clock_us, self.book.clock_us)
-            self._watch(series, row, w, clock_us, order)
-            if not series.grouped:
-                self.book.header.counts.late += late
-        general = [states for states in self._general.get(event.event_name, ()) if states.built.key in wanted]
-        upsert = event.event_name in self._upserts
-        parts: list[Part] | None = [] if upsert else None
-        self._states(general, event.customer_id, event.properties, w, order, clock_us, bad, parts)
-        former = self.book.contributions.get(chunk.hashes[i]) if upsert else None
-        if parts and former is not None:
-            for each in parts:
-                former.parts.append(Part(each.metric, each.shape, each.group, each.value, order))
-            self.book.contributions.put(chunk.hashes[i], former)
-        if self._recent_hour != chunk.hour:
-            self._remember()
-        self._recent_hour = chunk.hour
-        for key in wanted.difference(bad):
-            self._recent.add(marks[key])
-            self.new_ids.append((chunk.hour, marks[key]))
-        if bad:
-            self._partial(chunk.records[i], bad)
-
-    def _remove(self, former: Contribution, clock_us: int) -> None:
-        """Undo what an event contributed to the metrics that there still are."""
-        w = self.book.zone_for(former.customer).calendar.windows(former.us)
-        for each in former.parts:
-            for states in self.book.states:
-                if (states.built.key, states.built.metric.shape) == (each.metric, each.shape):
-                    order = former.order if each.order is None else each.order
-                    states.remove(former.customer, group_in(each), value_in(each), w, order, clock_us)
-
-    def _untimely(self, us: int, clock_us: int, stamped_us: int) -> Refusal | None:
-        if self.rules.simulate:
-            return None
-        if us < clock_us - self.rules.max_age_us:
-            return Refusal(TOO_OLD, f"The event is {(clock_us - us) / 1e6:.6f} s older than the partition's clock.")
-        if us > stamped_us + self.rules.max_ahead_us:
-            return Refusal(IN_FUTURE, f"The event lies {(us - stamped_us) / 1e6:.6f} s after its Kafka timestamp.")
-        return None
-
-    def _count(self, event: Any, w: tuple[int, ...], order: int, clock_us: int, bad: list[str]) -> None:
-        """Fold an accepted event into counters, making rows that are missing and looking at each window's lateness."""
-        for series, _, row in self._rows(event, w):
-            late = series.carefully(row, event.properties, w, bad, clock_us, self.book.clock_us)
-            self._watch(series, row, w, clock_us, order)
-            if not series.grouped:
-                self.book.header.counts.late += late
-
-    def _rows(self, event: Any, w: tuple[int, ...]) -> Iterator[tuple[Series, Any, Any]]:
-        """(series, key, row) of each row that an event belongs to, made where it was missing, and marked as changed."""
-        customer = event.customer_id
-        for series in self._all.get(event.event_name, ()):
-            key: Any = customer
-            at, rows = key, series.rows
-            if series.shape.group is not None:
-                at = series.shape.group(event.properties)
-                if at is None:
-                    continue
-                key, rows = (customer, at), rows.setdefault(customer, {})
-            row = rows.get(at)
-            if row is None:
-                row = rows[at] = series.shape.new(self.book.zone_for(customer), key, w)
-            elif row.__class__ is bytes:
-                row = rows[at] = series.thawed(key, row)
-            if not row.dirty:
-                row.dirty = True
-                series.dirty.append(row)
-            yield series, key, row
-
-    # -- what else leaves
-
-    def _settle(self, event: Any) -> None:
-        if event.reservation is not None:
-            self.settles.append(Settled(event.customer_id, event.reservation))
-
-    def _reject(self, chunk: Chunk, i: int, refusal: Refusal) -> None:
-        self.book.header.counts.rejected += 1
-        chunk.dropped.add(i)
-        self.outbox.append(outbox.rejected(chunk.records[i], self._source, refusal))
-
-    def _partial(self, record: Any, bad: list[str]) -> None:
-        self.book.header.counts.partial += 1
-        self.outbox.append(outbox.partial(record, self._source, list(dict.fromkeys(bad))))
-
-
-def _stamped_us(chunk: Chunk, i: int) -> int:
-    """The Kafka timestamp that an event may lie ahead of: of a re-routed one, that of the producer's record."""
-    for name, text in chunk.records[i].headers:
-        if name == outbox.FIRST_TIMESTAMP:
-            return int(text) * 1000
-    return chunk.times[i]
 
 
 def _entry(series: list[Series], general: list[States]) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, Inexact
+from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from typing import Any
 
@@ -252,6 +252,9 @@ def shower(metric: Metric) -> Callable[[Any, int], str] | None:
     return lambda value, _events: rounded(value, rounding)
 
 
+_QUOTIENTS = Context(prec=EXACT_DIGITS, traps=[Inexact])
+
+
 def average(total: int | Decimal, events: int) -> str:
     """The quotient's text: exact where it is finite, else 18 digits.
 
@@ -259,7 +262,7 @@ def average(total: int | Decimal, events: int) -> str:
     ('3.5', '0.1', '0.333333333333333333')
     """
     try:
-        return text(Decimal(total) / events)
+        return text(_QUOTIENTS.divide(Decimal(total), events))
     except Inexact:
         return text(Fraction(total) / events)
 

@@ -4,25 +4,25 @@ from tests.mutants.catalogue import Mutant
 
 MUTANTS = (
     Mutant(
-        "stream/core/folding.py",
+        "stream/core/chunks.py",
         "        return any(at < i and at not in self.dropped for at in self.places[self.hashes[i]])",
         "        return False",
         "two events of one id in one chunk both count",
     ),
     Mutant(
-        "stream/core/folding.py",
+        "stream/core/chunks.py",
         "        return any(at < i and at not in self.dropped for at in self.places[self.hashes[i]])",
         "        return any(at < i for at in self.places[self.hashes[i]])",
         "a rejected event leaves its id behind",
     ),
     Mutant(
-        "stream/core/folding.py",
+        "stream/core/verdicts.py",
         "if us < clock_us - self.rules.max_age_us:",
         "if us <= clock_us - self.rules.max_age_us:",
         "an event exactly max_age old is refused",
     ),
     Mutant(
-        "stream/core/folding.py",
+        "stream/core/verdicts.py",
         "if us > stamped_us + self.rules.max_ahead_us:",
         "if us > clock_us + self.rules.max_ahead_us:",
         "an event may lie ahead of the clock instead of its own record",
@@ -34,15 +34,15 @@ MUTANTS = (
         "ids are forgotten an hour early",
     ),
     Mutant(
-        "stream/core/folding.py",
+        "stream/core/verdicts.py",
         "        here = app is not None or self._home[customer] == self.book.number",
         "        here = True",
         "a record away from home is counted where it lies",
     ),
     Mutant(
-        "stream/core/folding.py",
-        "        clock_us = chunk.clock_at(i)\n        stamped_us",
-        "        clock_us = chunk.clock_us\n        stamped_us",
+        "stream/core/verdicts.py",
+        "        clock_us = chunk.clock_at(i)\n        refusal",
+        "        clock_us = chunk.clock_us\n        refusal",
         "the record at hand does not move the clock before its verdict",
     ),
     Mutant(
@@ -100,7 +100,7 @@ MUTANTS = (
         "ne fails where the property is missing",
     ),
     Mutant(
-        "stream/core/folding.py",
+        "stream/core/verdicts.py",
         "            counts.duplicate += 1\n            chunk.dropped.add(i)\n            return",
         "            counts.duplicate += 1\n            chunk.dropped.add(i)",
         "a duplicate is counted",
