@@ -74,7 +74,7 @@ class Outlet:
                         await rest.aclose()
 
     async def _watch(self, producer: AIOKafkaProducer) -> None:
-        """Return when the producer must be made anew; meanwhile note whether any broker answers."""
+        """Return when the producer must be made anew: a record failed, or no broker answers."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_S):
@@ -85,10 +85,12 @@ class Outlet:
                     answers = await producer.client.force_metadata_update()
             except TimeoutError:
                 answers = False
-            if answers:
-                self._fault = None
-            else:
+            if self._broken.is_set():
+                return
+            if not answers:
+                # a broker that comes back may know neither this producer nor the topic
                 self._fails(f"no broker of {self._bootstrap} answers")
+                return
 
     def _fails(self, sentence: str) -> None:
         if self.fault != sentence:

@@ -84,6 +84,10 @@ class Api:
         self._held = Room("bytes of events", limits.events_held, told.bytes.set)
         self._intake = Intake()
         self._stopping = False
+        self._answering = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._site: Site | None = None
         self._open = contextlib.AsyncExitStack()
         self.address = config.api_listen
 
@@ -123,6 +127,13 @@ class Api:
     async def stop(self) -> None:
         """Take no new requests, answer those that are here, flush Kafka, close everything. May be repeated."""
         self._stopping = True
+        if self._site is not None:
+            site, self._site = self._site, None
+            await site.stop()
+            # aiohttp's own stop drops what still comes of a body that is being read
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.stop_s):
+                    await self._idle.wait()
         await self._open.aclose()
 
     def _application(self) -> web.Application:
@@ -143,8 +154,20 @@ class Api:
 
     @web.middleware
     async def _watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Guard, problems to answers, times."""
-        self._site.begun(request)
+        """Count requests that are being answered, so that a stop can wait for them."""
+        if self._site is not None:
+            self._site.begun(request)
+        self._answering += 1
+        self._idle.clear()
+        try:
+            return await self._answered(request, handler)
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._idle.set()
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer one request, whatever happens."""
         began = time.monotonic()
         resource = request.match_info.route.resource
         path = "other" if resource is None else resource.canonical
