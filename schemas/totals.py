@@ -33,7 +33,8 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
 
     `start` and `end` are whole seconds since the epoch, None for the window `total`.
     `group` is empty for the overall total. `value` is a decimal string, rounded as the
-    definition says. `as_of_us` (microseconds since the epoch) and `position` are there
+    definition says. `error` is there where the value is an estimate (`approximate_above`): its
+    relative standard error, as a decimal string. `as_of_us` (microseconds since the epoch) and `position` are there
     where the row was read from a running system.
     """
 
@@ -45,6 +46,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
     group: Mapping[str, Scalar]
     value: str
     events: int
+    error: str | None = None
     billable: tuple[Billable, ...] | None = None
     as_of_us: int | None = None
     position: Position | None = None
@@ -79,6 +81,8 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
             "value": self.value,
             "events": self.events,
         }
+        if self.error is not None:
+            row["error"] = self.error
         if self.billable is not None:
             row["billable"] = [{"day": part.day, "value": part.value} for part in self.billable]
         if self.as_of_us is not None:

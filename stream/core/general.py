@@ -282,6 +282,7 @@ class States:
             group={} if entry.group is None else groups.values_of(self._names[entry.group]),
             value=row.value,
             events=row.events,
+            error=row.error,
             as_of_us=clock_us,
             position=position,
         )

@@ -1,13 +1,16 @@
 """Distinct values: exact to a bound, and beyond it refused or estimated, as the definition says."""
 
+import json
 from typing import Any
 
 import pytest
 
+from schemas.load import load
 from stream.core.metrics import unique
 from stream.core.metrics.base import DAY_US, HOUR_US, SECOND_US, BadValue
 from stream.core.metrics.counter import Counter
 from stream.core.metrics.sketch import ERROR, REGISTERS, Sketch
+from stream.core.simulate import simulate
 from tests.unit.stream.core.metrics.harness import T0, Driven, definition, folded, terms
 
 NOON = T0 // SECOND_US
@@ -145,3 +148,48 @@ def test_driving_needs_no_saving() -> None:
     for order, (us, value) in enumerate(members(range(3))):
         driven.fold(us, order, value)
     assert driven.rows()["total", 0] == ("3", 3)
+
+
+def test_a_row_says_that_it_is_an_estimate() -> None:
+    """From the definitions to the printed row: `error` where the value is estimated, nothing where it is exact."""
+    definitions = load(
+        "metrics:\n"
+        "  seen: {event_name: call, type: counter, aggregation: unique, property: value,"
+        " windows: [hour, total], approximate_above: 2}\n"
+    )
+    lines = [
+        json.dumps(
+            {"id": f"e{n}", "event_name": "call", "customer_id": "c", "timestamp": NOON + n, "properties": {"value": n}}
+        )
+        for n in (0, 1, 3600)
+    ]
+    rows = simulate(definitions, [line.encode() for line in lines])["rows"]
+    assert [(row["window"], row["value"], row.get("error")) for row in rows] == [
+        ("hour", "2", None),
+        ("hour", "1", None),
+        ("total", "3", "0.0081"),
+    ]
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_refused_value_is_a_partial_rejection() -> None:
+    """The event counts for the other metrics, and the refused one is named."""
+    definitions = load(
+        "metrics:\n"
+        "  calls: {event_name: call, type: counter, aggregation: count, windows: [total]}\n"
+        "  seen: {event_name: call, type: counter, aggregation: unique, property: value, windows: [total]}\n"
+    )
+    lines = [
+        json.dumps(
+            {"id": f"e{n}", "event_name": "call", "customer_id": "c", "timestamp": NOON + n, "properties": {"value": n}}
+        )
+        for n in range(11)
+    ]
+    report = simulate(definitions, [line.encode() for line in lines])
+    assert [(row["metric"], row["value"], row["events"]) for row in report["rows"]] == [
+        ("calls", "11", 11),
+        ("seen", "10", 10),
+    ]
+    assert [(each["line"], each["reason"], each["metrics"]) for each in report["rejected"]] == [
+        (11, "bad_value", ["seen"])
+    ]

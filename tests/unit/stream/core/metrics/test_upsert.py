@@ -109,3 +109,22 @@ def test_a_state_without_saves_takes_back_alike() -> None:
         driven.fold(T0 + order, order, value)
     driven.remove(T0 + 1, 1, 1)
     assert driven.rows()["total", 0] == ("2", 2)
+
+
+def test_looking_does_not_mix_the_newest_bucket_into_the_others() -> None:
+    """A value that only the newest hour had is gone when it is taken back, though the day was shown before."""
+    driven = folded(counter("unique", windows=("hour", "day")), [(T0, b"a"), (T0 + HOUR_US, b"b")])
+    assert driven.rows()["day", NOON - 43_200] == ("2", 2)
+    driven.remove(T0 + HOUR_US, 1, b"b")
+    assert driven.rows()["day", NOON - 43_200] == ("1", 1)
+
+
+def test_what_froze_is_there_after_a_restart() -> None:
+    """The month counts the distinct values of the days that can no longer change."""
+    driven = folded(counter("unique", windows=("day", "year")), [(T0, b"a"), (T0 + DAY_US, b"b")])
+    driven.fold(T0 + 40 * DAY_US, 2, b"c")
+    driven.state.expire(T0 + 40 * DAY_US)
+    assert driven.rows()["year", 1_767_225_600] == ("3", 3)
+    driven.restore()
+    assert driven.rows()["year", 1_767_225_600] == ("3", 3)
+    assert driven.rows()["day", NOON - 43_200] == ("1", 1)
