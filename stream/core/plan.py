@@ -17,7 +17,7 @@ from stream.core.filters import metric_paths, path_of
 from stream.core.general import Built
 from stream.core.groups import group_key
 from stream.core.layout import SLOTS, Column, Layout, Place
-from stream.core.metrics.base import HOUR_US, Terms
+from stream.core.metrics.base import EXACT_DIGITS, HOUR_US, Terms
 from stream.core.metrics.registry import metric_type
 from stream.core.metrics.rounding import rounded, rounded_decimal
 from stream.core.shape import Shape
