@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "gating.md").read_text(encoding="ut
 PROGRAMS = re.findall(r"^```python\n(.+?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
-def program(begins: str) -> ModuleType:
+def program(begins: str) -> Any:
     """The page's program that begins so, as a module."""
     (text,) = [text for text in PROGRAMS if text.startswith(begins)]
     module = ModuleType(begins.removeprefix("# ").removesuffix(".py"))

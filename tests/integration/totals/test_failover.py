@@ -109,6 +109,50 @@ def test_a_cluster_promotes_a_replica_that_lagged(unique: str) -> None:
         asyncio.run(main(cluster))
 
 
+def test_a_customer_at_its_limit_stays_there(unique: str) -> None:
+    """While a Cluster's primary dies and totals come back, a customer at its limit is not let in once."""
+
+    async def main(cluster: Cluster) -> None:
+        async with client(cluster.url) as redis, AsyncGate.from_url(cluster.url, unique) as gate:
+            engine = Engine()
+            customers = names(0, 10)
+            about = definitions(limits=(Limit(metric="calls", window="total", limit=Decimal(1)),))
+            writer = engine.publisher(redis, unique, about)
+            seen = {"limit_reached": 0, "stale": 0, "unavailable": 0}
+            done = asyncio.Event()
+
+            async def knock() -> None:
+                while not done.is_set():
+                    for customer in customers:
+                        try:
+                            answer = await gate.reserve(customer, "calls", ttl=1, max_staleness=30)
+                        except GateUnavailable:
+                            seen["unavailable"] += 1
+                        else:
+                            assert not answer.allowed
+                            seen[answer.reason] += 1
+                        await asyncio.sleep(0.01)
+
+            async with running(writer):
+                for customer in customers:
+                    engine.event(customer, "calls")
+                await until(lambda: drive(engine, writer) and writer.fresh_us)
+                slot = await redis.cluster_keyslot(layout.Keys(unique, 0).status)
+                owner = slot * 3 // 16384
+                knocking = asyncio.ensure_future(knock())
+                stores = (cluster.servers[owner], cluster.servers[3 + owner])
+                await lose_last_writes(engine, writer, customers, stores)
+                await until(lambda: engine.asked or knocking.done(), within_s=40)
+                await until(lambda: drive(engine, writer) or knocking.done(), within_s=40)
+                done.set()
+                await knocking
+                await everything(redis, unique, engine, customers)
+                assert seen["limit_reached"] > 0
+
+    with Cluster(need(Redis), replicas=True) as cluster:
+        asyncio.run(main(cluster))
+
+
 @pytest.mark.parametrize("by", ["key", "all at once"])
 def test_a_slot_moves_while_totals_are_written_and_gated(unique: str, by: str) -> None:
     """While a partition's slot moves to another node, calls may be unavailable; no answer and no total is wrong."""
