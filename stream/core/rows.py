@@ -6,17 +6,13 @@ from typing import Any, Protocol
 
 from stream.core import closed, convert, wire
 from stream.core.closed import Bucket, Closed, Pack
-from stream.core.layout import SLOTS, Layout, joined
+from stream.core.layout import Layout
 from stream.core.metrics.base import kept
-from stream.core.names import Names
 from stream.core.shape import Shape
+from stream.core.showing import Showing
 from stream.core.zone import Zone
 
 _BIAS = 1 << 31  # buckets before 1970 are negative, keys are not
-
-
-MOST_HEADS = 1 << 12
-"""Combinations of newest windows whose heads are kept."""
 
 
 class Tables(Protocol):
@@ -30,7 +26,7 @@ class Tables(Protocol):
         ...
 
 
-class Series:
+class Series(Showing):
     """Rows by customer, or by customer and group; encoded bytes until touched.
 
     `rows[customer]` is a row, its bytes, or with groups a dict of them by the group's key. `dirty` are the rows
@@ -39,18 +35,15 @@ class Series:
 
     def __init__(self, shape: Shape, number: int, tables: Tables, *, simulate: bool = False) -> None:
         """`number` is the shape's number in the partition's table of layouts."""
-        self.shape, self.number, self.tables, self.simulate = shape, number, tables, simulate
+        super().__init__(shape)
+        self.number, self.tables, self.simulate = number, tables, simulate
         place = shape.layout.place
-        self.grouped = bool(place.group)
         self.head = wire.encode([place.event_name, list(place.group)])
         self.prefix = wire.ROW + wire.prefixed(self.head)
         self.closed_prefix = wire.CLOSED + wire.prefixed(self.head)
         self.rows: dict[str, Any] = {}
         self.dirty: list[Any] = []
         self.closed = Closed()
-        self.names = Names(place.group)
-        self._heads: dict[int, dict[tuple[int, ...], tuple[str, ...]]] = {}  # by zone and starts
-        self._floors: tuple[Any, tuple[int, ...]] = (None, ())
         longest: dict[int, int | None] = {}
         for kind in shape.numbers:
             by = min(kind, closed.BY_MONTH)
@@ -140,11 +133,11 @@ class Series:
         """
         shape, us = self.shape, w[0]
         if w[shape.at[0]] > row.s0:
-            self._turn(row, w, closing_us)
+            self.turn(row, w, closing_us)
             shape.apply(row, p, us, bad)
             return
         for n, at in enumerate(shape.at):
-            target = self._window(row, n, w[at], closing_us)
+            target = self.window(row, n, w[at], closing_us)
             if target is not None:
                 for fold in shape.folds[n]:
                     fold(target, p, us, bad)
@@ -173,53 +166,16 @@ class Series:
                 self.elsewhere(row, p, w, bad, closing_us)
             return late
         if w[shape.at[0]] > row.s0 and any(map(any, open_)):
-            self._turn(row, w, closing_us)
+            self.turn(row, w, closing_us)
         for c, flags in enumerate(open_):
             if flags[0] and w[shape.at[0]] == row.s0:
                 shape.applies[c](row, p, us, bad)  # the longer a kind, the longer it is kept: all take it
                 continue
             for n, at in enumerate(shape.at):
                 if flags[n]:
-                    target = self._window(row, n, w[at], closing_us)
+                    target = self.window(row, n, w[at], closing_us)
                     if target is not None:
                         shape.folds[n][c](target, p, us, bad)
-        return late
-
-    def only(
-        self, row: Any, p: Any, w: tuple[int, ...], keys: set[str], bad: list[str], clock_us: int, closing_us: int
-    ) -> int:
-        """Fold an event into the metrics of these keys alone; the answer is for how many (metric, window) it was late."""
-        shape, us, late = self.shape, w[0], 0
-        ends = [row.zone.calendar.end(kind, w[1 + kind]) for kind in shape.numbers]
-        fine = w[shape.at[0]]
-        for i, column in enumerate(shape.layout.columns):
-            if column.key not in keys:
-                continue
-            c = shape.counting[i].lateness
-            open_ = [kept(end, shape.keeps[c][kind], clock_us) for end, kind in zip(ends, shape.numbers, strict=True)]
-            if fine > row.s0 and any(open_):
-                self._turn(row, w, closing_us)
-            whole = fine == row.s0 and (open_[0] or self.simulate)
-            for n in range(1 if whole else len(shape.kinds)):
-                shown = column.windows
-                if not whole and shape.kinds[n] not in shown:
-                    continue
-                found: list[str] = []
-                scratch = shape.empty_cell(n, 0)
-                (shape.applies[c] if whole else shape.folds[n][c])(scratch, p, us, found)
-                bad += [key for key in found if key == column.key]
-                names = shape.slots[n][shape.layout.first[n, i] :][: SLOTS[column.aggregation]]
-                made = [getattr(scratch, name) for name in names]
-                if not made[0]:
-                    continue
-                if not whole and not open_[n]:
-                    late += 1
-                    continue
-                target = row if whole else self._window(row, n, w[shape.at[n]], closing_us)
-                before = [getattr(target, name) for name in names]
-                # the replay comes later in the log, so on a tie of instants it is the latest: see `joined`
-                for name, value in zip(names, joined(column.aggregation, before, made), strict=True):
-                    setattr(target, name, value)
         return late
 
     def find(self, row: Any, n: int, start: int) -> Any | None:
@@ -245,7 +201,7 @@ class Series:
         self.shape.folds[n][c](scratch, p, us, bad)
         return sum(events > 0 for _, events in self.shape.events(scratch, n))
 
-    def _turn(self, row: Any, w: tuple[int, ...], clock_us: int) -> None:
+    def turn(self, row: Any, w: tuple[int, ...], clock_us: int) -> None:
         """Make the windows that hold an instant after the newest finest one the row's newest.
 
         1. The finest window joins the coarser ones. 2. Each kind whose window is another one puts the one it had among
@@ -273,7 +229,7 @@ class Series:
                     self._close(row, cell, cell.n, start)
             row.older = kept_ or None
 
-    def _window(self, row: Any, n: int, start: int, clock_us: int) -> Any | None:
+    def window(self, row: Any, n: int, start: int, clock_us: int) -> Any | None:
         """The row or cell that holds the window of kind n; None where nobody shows that kind."""
         shape = self.shape
         if not shape.layout.shown[n]:
@@ -347,71 +303,6 @@ class Series:
         return Pack(self.number, zone.number, cells)
 
     # -- what leaves
-
-    def floors(self, zone: Zone, clock_us: int) -> tuple[int, ...]:
-        """By kind of the shape, the start of the earliest window that Redis shows."""
-        every = zone.floors(clock_us)
-        if self._floors[0] is not every:
-            self._floors = every, tuple(every[kind] for kind in self.shape.numbers)
-        return self._floors[1]
-
-    def floors_at(self, zone: Zone, clock_us: int) -> tuple[int, ...]:
-        """The same at an earlier clock."""
-        if clock_us < 0:
-            return (-(1 << 60),) * len(self.shape.numbers)
-        every = zone.floors_at(clock_us)
-        return tuple(every[kind] for kind in self.shape.numbers)
-
-    def heads(self, row: Any, floors: tuple[int, ...], labels: list[Any]) -> tuple[str, ...]:
-        """The JSON of a row's windows up to the newest one's value, a text for each metric and kind.
-
-        Rows without older windows share theirs.
-        """
-        shape, starts = self.shape, self.shape.starts(row)
-        older = [cell for cell in row.older or () if getattr(cell, f"s{cell.n}") >= floors[cell.n]]
-        if not older:
-            shared = self._heads.setdefault(row.zone.number, {})
-            if starts not in shared:
-                if len(shared) >= MOST_HEADS:
-                    shared.clear()
-                shared[starts] = tuple([shape.starts_of[n] + labels[n][starts[n]] for n, _ in shape.head_index])
-            return shared[starts]
-        older.sort(key=lambda cell: getattr(cell, f"s{cell.n}"))
-        heads = [shape.starts_of[n] for n, _ in shape.head_index]
-        for cell in older:
-            n = cell.n
-            if cell.texts is None:
-                cell.texts = shape.texts[n](cell, labels[n][getattr(cell, f"s{n}")])
-            for place, text in zip(shape.heads_of[n], cell.texts, strict=True):
-                heads[place] += text
-        return tuple(head + labels[n][starts[n]] for head, (n, _) in zip(heads, shape.head_index, strict=True))
-
-    def rendered(self, rows: list[Any], clock_us: int) -> list[tuple[str, dict[str, str | None]]]:
-        """(customer, fields) of each row."""
-        render, numbers, grouped, names = self.shape.render, self.shape.numbers, self.grouped, self.names
-        zone: Zone | None = None
-        labels: list[Any] = []
-        floors: tuple[int, ...] = ()
-        shared: dict[tuple[int, ...], tuple[str, ...]] = {}
-        starts = self.shape.starts
-        out: list[tuple[str, dict[str, str | None]]] = []
-        for row in rows:
-            if row.zone is not zone:
-                zone = row.zone
-                labels, floors = [zone.labels[kind] for kind in numbers], self.floors(zone, clock_us)
-                shared = self._heads.setdefault(zone.number, {})
-            heads = row.heads
-            if heads is None and row.older is None:
-                heads = row.heads = shared.get(starts(row))
-            if heads is None or (row.floors is not floors and row.older is not None):
-                heads = row.heads = self.heads(row, floors, labels)
-            row.floors = floors
-            if grouped:
-                customer, group = row.key
-                out.append((customer, render(row, heads, labels, floors, names[group])))
-            else:
-                out.append((row.key, render(row, heads, labels, floors)))
-        return out
 
     def encoded(self, rows: list[Any]) -> list[tuple[bytes, bytes]]:
         """Rows and changed packs as changelog records, before they are cut to size."""

@@ -14,6 +14,7 @@ from stream.core.book import HOUR_US, Book
 from stream.core.chunks import Chunk, digest_of
 from stream.core.general import States
 from stream.core.idlog import Settled
+from stream.core.mending import fold_only
 from stream.core.murmur2 import Homes
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
@@ -125,7 +126,7 @@ class Verdicts:
         bad: list[str] = []
         order = chunk.records[i].offset
         for series, _, row in self._rows(event, w):
-            late = series.only(row, event.properties, w, wanted, bad, clock_us, self.book.clock_us)
+            late = fold_only(series, row, event.properties, w, wanted, bad, clock_us, self.book.clock_us)
             self._watch(series, row, w, clock_us, order)
             if not series.grouped:
                 self.book.header.counts.late += late
