@@ -202,3 +202,25 @@ def test_a_simulation_folds_what_comes_too_late() -> None:
     assert driven.fold(T0, 2, 5) == 1
     assert Driven(sliding(windows=("hour",), simulate=True)).fold(T0, 0, 1) == 0
     assert driven.values("hour") == [(NOON, "6", 2), (NOON + 7200, "1", 1)]
+
+
+def test_frozen_seconds_are_still_the_greatest_when_a_live_one_falls() -> None:
+    """5, then 9, freeze one after the other; when a live 50 falls to 5, the day's greatest is 9."""
+    driven = folded(sliding(windows=("day",)), seconds((0, 5)))
+    for order, after in enumerate((3000, 3700, 6900, 7400), 1):
+        driven.fold(T0 + after * SECOND_US, order, 9 if after == 3000 else 0)
+        driven.restore()
+    driven.fold(T0 + 9000 * SECOND_US, 8, 50)
+    driven.fold(T0 + 9100 * SECOND_US, 9, 1)
+    driven.restore()
+    assert [value for _, value, _ in driven.values("day")] == ["50"]
+    driven.fold(T0 + 9000 * SECOND_US, 10, -45)
+    assert [value for _, value, _ in driven.values("day")] == ["9"]
+
+
+def test_what_a_late_event_looks_back_on_is_still_there() -> None:
+    """An event 3590 seconds late sees the second 30 before it, which is itself too old to change."""
+    driven = folded(sliding(windows=("hour",)), seconds((10, 5), (25, 0), (3630, 0)))
+    driven.restore()
+    assert driven.fold(T0 + 40 * SECOND_US, 3, 1) == 0
+    assert driven.values("hour")[0] == (NOON, "6", 3)
