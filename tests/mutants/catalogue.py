@@ -7,9 +7,9 @@ from pathlib import Path
 _PROPERTY = "tests/property/test_oracle_"
 PARTS = (f"{_PROPERTY}parts.py",)
 """Calendar, timestamps, decoding and filters against the judge."""
-STATES = (f"{_PROPERTY}found.py", f"{_PROPERTY}states.py", f"{_PROPERTY}simulate.py")
+STATES = tuple(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "states", "simulate"))
 """Metric types against the judge: by themselves, and in whole files."""
-FOLD = (f"{_PROPERTY}found.py", f"{_PROPERTY}simulate.py", f"{_PROPERTY}partition.py")
+FOLD = tuple(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "simulate", "partition"))
 """Files, and partitions through crashes and takeovers, against the judge."""
 
 
