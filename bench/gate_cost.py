@@ -124,7 +124,7 @@ async def measure(url: str, customers: int) -> None:
         f"{'memory of one of many holds':34} {((await redis.info('memory'))['used_memory'] - before) / 5000:7.0f} bytes"
     )
     settles = [f"job-{n:05}" for n in range(5000)]
-    row_of = {METRICS[0]: row(5, now)}
+    row_of: dict[str, str | None] = {METRICS[0]: row(5, now)}
     assert await redis.hlen(keys.holds(one)) >= 5000
     settled = publish(4, [Publication(one, row_of, settles, False)])
     await spent(redis, "settle", 5000, settled)

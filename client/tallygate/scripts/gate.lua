@@ -272,7 +272,7 @@ local function line_of(field, name, cost, seconds, add)
         local start = metric.k == 'g' and 0 or window_at(limit.w, seconds) or window_at(limit.w, second)
         sum = start and sum_at(limit.w, start, total)
       end
-      if sum then
+      if sum and amount ~= '0' then -- a cost of nothing takes no place
         text = text .. '\n' .. mark .. string.match(sum, '^=(%S+)') .. tail
         add(sum, amount)
       end

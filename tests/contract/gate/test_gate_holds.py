@@ -30,6 +30,22 @@ def test_a_refused_hold_takes_nothing(world: World) -> None:
     assert brief(world.reserve("acme", "api", 10, id="r-1")) == (True, "ok", "month", "0", "10", "0")
 
 
+def test_a_hold_of_nothing(world: World) -> None:
+    """A line may cost nothing: its hold takes no place, and is settled, released and forgotten like any other."""
+    world.define([FakeLimit("api", 10), FakeLimit("usd", "1.50")])
+    lines = [Line("api", 0), Line("usd", "0.00")]
+    for id_ in ("r-1", "r-2", "r-3"):
+        assert world.reserve("acme", lines=lines, id=id_, ttl=60).allowed
+    assert brief(world.check("acme", "api")) == (True, "ok", "month", "0", "0", "10")
+    world.settle("acme", "r-1")
+    assert world.reserve("acme", lines=lines, id="r-1").reason == "settled"
+    assert world.release("acme", "r-2").released
+    world.define([FakeLimit("api", "10.5")], metrics={"usd": FakeMetric()})
+    world.advance(60)
+    assert not world.release("acme", "r-3")
+    assert brief(world.reserve("acme", "api", "10.5")) == (True, "ok", "month", "0", "10.5", "0")
+
+
 def test_ids_are_made(world: World) -> None:
     """Without an id, each reservation is a hold of its own."""
     world.define([FakeLimit("api", 2)])

@@ -1,0 +1,208 @@
+"""The gate beside a bare GET and beside the `limits` library's fixed window, on the same Redis, in the same run.
+
+    python -m bench.gate [--url redis://...] [--seconds 3] [--clients 1 64] [--processes 8]
+
+Without --url it starts a Redis of its own. Each row: calls a second, and the milliseconds within which 50, 99 and 99.9 of
+100 calls were answered. Clients are spread over processes, as services are; `sync` ones are threads, `asyncio` ones tasks.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import multiprocessing
+import os
+import secrets
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import redis
+import redis.asyncio
+from tallygate import AsyncGate, Gate
+
+from schemas.definitions import Definitions, Limit, Metric
+from stream.core.commit import TERM, Commit, Publication
+from stream.totals.connection import connect
+from stream.totals.gate_config import GateConfigs
+from stream.totals.publisher import Publisher
+from tests.servers.stores import Redis
+
+PARTITIONS = 16
+CUSTOMERS = [f"customer-{n:04}" for n in range(2000)]
+KINDS = ("get", "check", "reserve", "limits")
+DEFINITIONS = Definitions(
+    metrics={"calls": Metric(key="calls", name="calls", event_name="call", type="counter", windows=("day", "total"))},
+    limits=(Limit(metric="calls", window="day", limit=Decimal(10**12)),),
+)
+
+
+def totals(now: int) -> str:
+    """A total of two windows."""
+    day = now - now % 86400
+    windows = {"day": [[day, day + 86400, "17", 17, "17"]], "total": [[None, None, "170", 170, "170"]]}
+    return json.dumps({"w": windows}, separators=(",", ":"))
+
+
+async def fill(url: str, app: str, ready: threading.Event, stop: threading.Event) -> None:
+    """Play the worker: totals of every customer, kept fresh until told to stop."""
+    client = connect(url)
+    configs = GateConfigs(DEFINITIONS, PARTITIONS)
+    row = totals(int(time.time()))
+
+    async def below() -> int:
+        return 1
+
+    writers = []
+    for number in range(PARTITIONS):
+        writer = Publisher(
+            client,
+            app,
+            number,
+            PARTITIONS,
+            address="127.0.0.1:6066",
+            config=configs.of(number),
+            below=below,
+            on_behind=lambda _: None,
+            on_fenced=lambda: None,
+        )
+        rows = [Publication(name, {"calls": row}, [], whole=True) for name in CUSTOMERS]
+        writer.offer(Commit(TERM + 1, 1, [], [], rows, complete=True))
+        writers.append(writer)
+    tasks = [asyncio.ensure_future(writer.run()) for writer in writers]
+    while not all(writer.fresh_us for writer in writers):  # noqa: ASYNC110 - they say it no other way
+        await asyncio.sleep(0.01)
+    await client.set(f"{app}-plain", "17")
+    ready.set()
+    await asyncio.to_thread(stop.wait)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await client.aclose()
+
+
+def sync_call(kind: str, url: str, app: str, names: "itertools.cycle[str]") -> Callable[[], object]:
+    """One call of a kind, for threads."""
+    if kind == "get":
+        client = redis.Redis.from_url(url)
+        return lambda: client.get(f"{app}-plain")
+    if kind == "limits":
+        from limits import parse
+        from limits.storage import storage_from_string
+        from limits.strategies import FixedWindowRateLimiter
+
+        limiter, item = FixedWindowRateLimiter(storage_from_string(url)), parse("1000000000/day")
+        return lambda: limiter.hit(item, app, next(names))
+    gate = Gate.from_url(url, app, timeout=10)
+    if kind == "check":
+        return lambda: gate.check(next(names), "calls")
+    return lambda: gate.reserve(next(names), "calls", ttl=1)
+
+
+def async_call(kind: str, url: str, app: str, names: "itertools.cycle[str]") -> Callable[[], Awaitable[object]]:
+    """One call of a kind, for asyncio."""
+    if kind == "get":
+        client = redis.asyncio.Redis.from_url(url)
+        return lambda: client.get(f"{app}-plain")
+    gate = AsyncGate.from_url(url, app, timeout=10)
+    if kind == "check":
+        return lambda: gate.check(next(names), "calls")
+    return lambda: gate.reserve(next(names), "calls", ttl=1)
+
+
+def work(kind: str, mode: str, url: str, app: str, clients: int, seconds: float, together: Any, out: Any) -> None:
+    """One process: when all are ready its clients call for so long; every call's seconds go to `out`."""
+    names = itertools.cycle(CUSTOMERS[os.getpid() % 977 :] + CUSTOMERS[: os.getpid() % 977])
+    took: list[float] = []
+    if mode == "sync":
+        call = sync_call(kind, url, app, names)
+        call()
+        together.wait()
+        end = time.time() + seconds
+
+        def client() -> None:
+            while (at := time.perf_counter()) and time.time() < end:
+                call()
+                took.append(time.perf_counter() - at)
+
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    else:
+
+        async def main() -> None:
+            ask = async_call(kind, url, app, names)
+            await ask()
+            together.wait()
+            end = time.time() + seconds
+
+            async def client() -> None:
+                while (at := time.perf_counter()) and time.time() < end:
+                    await ask()
+                    took.append(time.perf_counter() - at)
+
+            await asyncio.gather(*(client() for _ in range(clients)))
+
+        asyncio.run(main())
+    out.put(took)
+
+
+def measure(kind: str, mode: str, url: str, app: str, clients: int, processes: int, seconds: float) -> list[float]:
+    """Every call's seconds, sorted."""
+    context = multiprocessing.get_context("spawn")
+    out = context.Queue()
+    used = min(clients, processes)
+    together = context.Barrier(used)
+    parts = [clients // used + (n < clients % used) for n in range(used)]
+    about = [(kind, mode, url, app, part, seconds, together, out) for part in parts]
+    running = [context.Process(target=work, args=args) for args in about]
+    for one in running:
+        one.start()
+    took = [each for _ in running for each in out.get()]
+    for one in running:
+        one.join()
+    return sorted(took)
+
+
+def report(options: argparse.Namespace, url: str) -> None:
+    """Fill Redis, measure each kind, print the table."""
+    app = f"bench-{secrets.token_hex(3)}"
+    ready, stop = threading.Event(), threading.Event()
+    filling = threading.Thread(target=lambda: asyncio.run(fill(url, app, ready, stop)))
+    filling.start()
+    ready.wait()
+    try:
+        print(f"{'call':9} {'mode':8} {'clients':>7} {'calls/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'p99.9 ms':>9}")
+        for clients in options.clients:
+            for mode, kind in itertools.product(("sync", "asyncio"), KINDS):
+                if (mode, kind) == ("asyncio", "limits"):
+                    continue
+                took = measure(kind, mode, url, app, clients, options.processes, options.seconds)
+                at = [1000 * took[min(len(took) - 1, int(len(took) * share))] for share in (0.5, 0.99, 0.999)]
+                rate = len(took) / options.seconds
+                print(f"{kind:9} {mode:8} {clients:7} {rate:9.0f} {at[0]:8.2f} {at[1]:8.2f} {at[2]:9.2f}", flush=True)
+    finally:
+        stop.set()
+        filling.join()
+
+
+def main() -> None:
+    """Measure on the Redis of --url, or on one of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 64])
+    parser.add_argument("--processes", type=int, default=8)
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        url = options.url or stack.enter_context(Redis()).url
+        report(options, url)
+
+
+if __name__ == "__main__":
+    main()
