@@ -141,6 +141,8 @@ def _milliseconds(given: Mapping[str, Any], name: str, least: int, most: int) ->
     value = given.get(name)
     if value is None:
         return None
+    if isinstance(value, Decimal) and value.adjusted() < 18 and value == value.to_integral_value():
+        value = int(value)  # 60000.0 is a whole number too
     if type(value) is not int or not least <= value <= most:
         shown = value if type(value) is int and abs(value) < 10**18 else _kind(value)
         raise Wrong(name, f"is {shown}: write a whole number of milliseconds from {least} to {most}")
