@@ -63,7 +63,7 @@ class Caller:
     async def until(self, path: str, wanted: Any, within_s: float = 30.0, **params: str) -> Answer:
         """GET again and again until the answer is as wanted."""
         async with asyncio.timeout(within_s):
-            while not wanted(found := await self.get(path, **params)):
+            while not wanted(found := await self.get(path, **params)):  # noqa: ASYNC110 - another process has no event
                 await asyncio.sleep(0.02)
         return found
 

@@ -57,8 +57,8 @@ def test_kafka_away_is_503_and_the_gate_goes_on(
             assert await metric(caller, "tally_api_kafka_up") == 0
             await asyncio.to_thread(own_kafka.start)
             async with asyncio.timeout(60):
-                while (back := await caller.post("/v1/events", event(2))).status == 503:
-                    await asyncio.sleep(0.1)  # as the answer's Retry-After says: the broker has lost its topics too
+                while (back := await caller.post("/v1/events", event(2))).status == 503:  # noqa: ASYNC110 - as its Retry-After says
+                    await asyncio.sleep(0.1)  # the broker has lost its topics too
             assert back.json["results"][0]["status"] == "accepted"
 
     asyncio.run(story())
@@ -76,8 +76,7 @@ def test_a_frozen_kafka_fills_a_room_and_no_more(
             own_kafka.pause()
             try:
                 waiting = [asyncio.create_task(caller.post("/v1/events", event(n))) for n in (1, 2)]
-                while await metric(caller, 'tally_api_busy_requests{room="sending"}') < 2:
-                    await asyncio.sleep(0.01)
+                await caller.until("/metrics", lambda found: 'busy_requests{room="sending"} 2.0' in found.json)
                 full = await caller.post("/v1/events", event(3))
                 assert (full.status, full.headers["Retry-After"]) == (429, "1")
                 assert (await caller.post("/v1/check", {"customer": "acme", "metric": "calls"})).status == 200
@@ -128,8 +127,7 @@ def test_a_slow_redis_fills_a_room_and_no_more(embedded_kafka: EmbeddedKafka, un
             redis.pause()
             try:
                 waiting = asyncio.create_task(caller.post("/v1/check", asked))
-                while await metric(caller, 'tally_api_busy_requests{room="asking"}') < 1:
-                    await asyncio.sleep(0.01)
+                await caller.until("/metrics", lambda found: 'busy_requests{room="asking"} 1.0' in found.json)
                 full = await caller.post("/v1/check", asked)
                 assert (full.status, full.headers["Retry-After"]) == (429, "1")
                 assert (await caller.get("/v1/usage", customer="acme")).status == 429

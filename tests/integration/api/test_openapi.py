@@ -63,7 +63,7 @@ def test_every_answer_is_as_described(api_schema: Any, label: str, mode: Generat
         max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
     )
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
-    def holds(case: Case) -> None:
+    def holds(case: Case[Any]) -> None:
         hypothesis.assume(mode is GenerationMode.NEGATIVE or sendable(case.body))
         # whether a metric is defined is no matter of form
         hypothesis.assume(mode is GenerationMode.NEGATIVE or "metric" not in (case.query or {}))
