@@ -83,6 +83,7 @@ class States:
     ) -> None:
         """`watched`: a limit stands on the metric. `days_of`: each entry remembers on which day a value arose."""
         self.built, self._zone_for, self.watched, self._days_of = built, zone_for, watched, days_of
+        self._is_keyed = built.metric.keyed
         self.prefix = wire.STATE + wire.prefixed(built.head)
         self.overall: dict[str, Entry] = {}
         self.grouped: dict[str, dict[Any, Entry]] = {}
@@ -157,17 +158,21 @@ class States:
         """The key of the event's group, None where it has none."""
         return None if self.built.group is None else self.built.group(p)
 
-    def fold(
-        self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int
-    ) -> int | None:
+    def fold(self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> int | None:
         """Count a value; the answer is for how many windows it came too late, None where there is no room for it.
 
         A group's state holds no more than the overall one, so where that has room the group's has.
         """
+        entry = self.overall.get(customer)
+        if entry is None or not entry.dirty:
+            entry = self._touched(customer, None)
+        state = entry.state or self.state(entry)
         try:
-            late = self._fold(self._touched(customer, None), self._keyed(group, value), w, order, clock_us)
+            late = state.fold(w, order, self._keyed(group, value) if self._is_keyed else value, clock_us)
         except BadValue:
             return None
+        if entry.attribution is not None:
+            entry.attribution.add(w[0], order, self._keyed(group, value))
         if group is not None:
             self._fold(self._touched(customer, group), value, w, order, clock_us)
         return late

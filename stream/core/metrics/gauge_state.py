@@ -26,7 +26,7 @@ from stream.core.metrics.base import (
     Windows,
     kept,
 )
-from stream.core.metrics.lanes import ENTITY, NUMBER, OPERAND, ORDER, US, Step
+from stream.core.metrics.lanes import ENTITY, NUMBER, US, Step
 from stream.core.metrics.measures import FOREVER, Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
 from stream.core.metrics.packs import Chunks, Packs, Parts, key_of, orphans
 from stream.core.metrics.rounding import rounded
@@ -271,17 +271,8 @@ class GaugeState:
             self._parts.put(b"g", encode([self._mark, self._number, self._timeline.plain()]), out)
             self._base_dirty = False
         for chunk in self._dirty:
-            steps = [
-                [
-                    step[US],
-                    step[ORDER],
-                    step[ENTITY],
-                    plain_of(step[OPERAND]),  # also integers that msgpack has no room for
-                    step[NUMBER],
-                ]
-                for step in self._steps.get(chunk, ())
-            ]
-            self._parts.put(b"c" + key_of(chunk), encode(steps) if steps else b"", out)
+            steps = self._steps.get(chunk)
+            self._parts.put(b"c" + key_of(chunk), _encoded(steps) if steps else b"", out)
         self._dirty.clear()
         self._table.save(out)
         for track in self._timeline.tracks:
@@ -300,7 +291,7 @@ class GaugeState:
         live: list[Step] = []
         for name, data in self._parts.join(chunks, b"c").items():
             of_chunk = []
-            for us, order, entity, operand, number in decode(data):
+            for us, order, _, entity, operand, number in decode(data):
                 self._number = max(self._number, number + 1)
                 if [us, order] > self._mark:
                     value = value_of(operand)
@@ -354,6 +345,16 @@ class GaugeState:
         gone = track.records.pop_while(lambda start: not kept(self.calendar.end(kind, start), 0, limit))
         if gone:
             track.records.put(*gone[-1])
+
+
+def _encoded(steps: list[Step]) -> bytes:
+    """Steps as they are, decimals as text; where msgpack has no room for an integer, those as text too."""
+    try:
+        return encode(steps)
+    except OverflowError:
+        return encode(
+            [[us, order, 0, entity, plain_of(operand), number] for us, order, _, entity, operand, number in steps]
+        )
 
 
 def _plain_record(record: Record) -> list[Any]:

@@ -31,6 +31,9 @@ FOREVER = 1 << 62
 class Measure(Protocol):
     """What of the state counts; the accumulator of a window is None until something held in it."""
 
+    holds: bool
+    """Whether what held before the window's end matters at all."""
+
     def held(self, acc: Any, state: Number, begin: int, end: int) -> Any:
         """The state held for the non-empty [begin, end), which follows on what held before."""
         ...
@@ -55,6 +58,8 @@ class Last:
     6
     """
 
+    holds = False
+
     def held(self, acc: Any, state: Number, begin: int, end: int) -> Any:  # noqa: ARG002
         """Nothing to keep."""
         return acc
@@ -78,6 +83,8 @@ class Greatest(Last):
     >>> measure(Greatest(), 10, [(0, 5), (4, 7), (8, 6)])
     7
     """
+
+    holds = True
 
     def held(self, acc: Number | None, state: Number, begin: int, end: int) -> Number:  # noqa: ARG002
         """The greater of both."""
@@ -138,6 +145,8 @@ class Prorated:
     Only for windows in which P-buckets nest: each bucket lies in one window. `prorated` is P, and
     `granularity` G; buckets nest in units.
     """
+
+    holds = True
 
     def __init__(self, granularity: str, proration: str, calendar: CalendarLike) -> None:
         self.unit, self.bucket, self.calendar = unit_kind(granularity), unit_kind(proration), calendar

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from typing import Any
 
 from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Number, Value
-from stream.core.metrics.lanes import MOVE, US, Step
+from stream.core.metrics.lanes import Step
 from stream.core.metrics.measures import FOREVER, Measure, unit_bounds
 from stream.core.metrics.packs import Packs
 from stream.core.metrics.wire import packed, unpacked
@@ -26,7 +26,7 @@ Record = tuple[int, Value, Number]
 class Track:
     """One kind of window: the window at hand, `[start, end)` in microseconds."""
 
-    __slots__ = ("acc", "end", "events", "kind", "measure", "name", "records", "start")
+    __slots__ = ("acc", "begun", "end", "events", "kind", "measure", "name", "records", "start")
 
     def __init__(self, kind: int | None, measure: Measure, records: Packs[Record], name: str = "") -> None:
         """`kind` is None for seconds; `name` tells tracks of one timeline apart where they are saved."""
@@ -34,6 +34,7 @@ class Track:
         self.name = name or f"{kind}"
         self.start = self.end = self.events = 0
         self.acc: Any = None
+        self.begun: tuple[int | None, int] = (None, 0)  # a first event's instant, and its window's start
 
     def bounds(self, calendar: CalendarLike, us: int) -> tuple[int, int]:
         """The window of this kind that holds an instant."""
@@ -142,30 +143,45 @@ class Timeline:
         if self.first is None and steps:
             self._begin(steps[0][0])
         tracks, cursor, total = self.tracks, self._cursor, self.sum
+        held = [track for track in tracks if track.measure.holds]
+        turn = min(track.end for track in tracks)  # until then no window ends
         due = (self._checkpoints[-1][0] if self._checkpoints else 0) + BETWEEN
+        events = 0  # of every track, since they were last told
         for place in range(self._reached, len(steps)):
             if place >= due:
+                events = self._tell(events)
                 self._cursor, self.sum, due = cursor, total, place + BETWEEN
                 self._checkpoints.append((place, self._snapshot()))
             step = steps[place]
-            us = step[US]
+            us = step[0]
             if us > cursor:
-                for track in tracks:
-                    if us < track.end:
+                if us >= turn:
+                    events = self._tell(events)
+                    for track in tracks:
+                        if us >= track.end:
+                            self._turn(track, total, cursor, us, doubtful)
+                        else:
+                            track.acc = track.measure.held(track.acc, total, cursor, us)
+                    turn = min(track.end for track in tracks)
+                else:
+                    for track in held:
                         track.acc = track.measure.held(track.acc, total, cursor, us)
-                    else:
-                        self._turn(track, total, cursor, us, doubtful)
-                    track.events += 1
                 cursor = us
-            else:
-                for track in tracks:
-                    track.events += 1
-            total += step[MOVE]
+            events += 1
+            total += step[2]
+        self._tell(events)
         self._cursor, self.sum, self._reached = cursor, total, len(steps)
         if doubtful is not None:
             for track, starts in zip(tracks, doubtful, strict=True):
                 for start in starts:
                     track.records.drop(start)
+
+    def _tell(self, events: int) -> int:
+        """Every window at hand has had so many events more; the answer is 0."""
+        if events:
+            for track in self.tracks:
+                track.events += events
+        return 0
 
     def _begin(self, us: int) -> None:
         """Until its first step the state was the initial one, since the windows that hold that step began."""
@@ -217,7 +233,9 @@ class Timeline:
         record = track.records.get(start // SECOND_US)
         if record is not None:
             return record[1], record[0]
-        if start < track.bounds(self.calendar, self.first)[0]:
+        if track.begun[0] != self.first:
+            track.begun = (self.first, track.bounds(self.calendar, self.first)[0])
+        if start < track.begun[1]:
             return None
         before = track.records.last_before(start // SECOND_US)
         return None if before is None else (self.constant(track, before[2], *track.bounds(self.calendar, start)), 0)

@@ -289,3 +289,37 @@ def test_a_new_kind_of_window_has_the_state_at_once(settled: bool) -> None:
     driven.fold(later, 2, 4)
     rows = {kind: value for (kind, _), (value, _) in driven.rows(later).items()}
     assert rows == {"day": "7", "week": "7", "total": "7"}
+
+
+def test_a_group_brings_its_initial_value_only_once() -> None:
+    """Also where its first event has long become final, and after a restart."""
+    driven = Driven(gauge(initial_value=10, group_by=("g",)), overall=True)
+    driven.fold(T0, 0, (b"a", 1))
+    driven.state.expire(T0 + 8 * DAY_US)
+    driven.restore()
+    driven.fold(T0 + 8 * DAY_US, 1, (b"a", 1))
+    driven.fold(T0 + 8 * DAY_US, 2, (b"b", 1))
+    assert driven.state.present() == "23"
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, Decimal("0.5")])
+def test_steps_of_any_size_are_saved(value: Any) -> None:
+    """Beyond 64 bits as text, and told the same afterwards."""
+    driven = folded(gauge(), [(T0, value), (T0 + 1, 1)])
+    driven.restore()
+    assert driven.state.present() == str(value + 1)
+
+
+@pytest.mark.parametrize("place", [0, 62, 63, 64, 65, 127, 128, 199])
+def test_a_late_event_finds_its_place_among_many(place: int) -> None:
+    """Wherever it belongs among 200 steps, it is as if it had come in time; removing it, as if never."""
+    metric = gauge(aggregation="max", event_type="total", windows=("minute", "hour"), upsert=True)
+    steps = [(T0 + number * 30 * SECOND_US, number * 7 % 50) for number in range(200)]
+    late = (steps[place][0] - SECOND_US, 99)
+    until_us = T0 + 2 * HOUR_US
+    driven, without, within = folded(metric, steps), folded(metric, steps), folded(metric, sorted([*steps, late]))
+    driven.rows(until_us)
+    driven.fold(late[0], 1000, late[1])
+    assert driven.rows(until_us) == within.rows(until_us)
+    driven.remove(late[0], 1000, late[1])
+    assert driven.rows(until_us) == without.rows(until_us)
