@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from tallygate.layout import Scalar, group_text, plain
@@ -18,6 +18,8 @@ Duration = float | timedelta
 """Seconds, or a timedelta."""
 
 LONGEST_TTL_S = 3600
+_EXACT = Context(prec=100)
+"""Costs have up to 66 digits, and the sum of a request's lines is exact: the default context keeps 28."""
 MOST_BYTES = 256
 
 
@@ -62,7 +64,7 @@ def asked(
     summed: dict[tuple[str, str], Decimal] = {}
     for each in lines:
         name, text, amount = _line(each if isinstance(each, Line) else Line(**each))
-        summed[name, text] = summed.get((name, text), Decimal()) + Decimal(amount)
+        summed[name, text] = _EXACT.add(summed.get((name, text), Decimal()), Decimal(amount))
     if not summed:
         raise ValueError("a request has at least one line")
     return Asked(tuple((name, text, plain(summed[name, text])) for name, text in sorted(summed)))
