@@ -96,7 +96,7 @@ def minutes_by_sql(where: Path) -> dict[tuple[str, str, int], str]:
     """Every (customer, metric, minute) with a call, recounted by DuckDB."""
     found = {}
     for service in SERVICES:
-        rows = duckdb.sql(
+        relation = duckdb.sql(
             """
             select epoch(date_trunc('minute', "TIMESTAMP"))::bigint, count(*),
                    sum("ContextTokens")::bigint, sum("GeneratedTokens")::bigint
@@ -105,8 +105,9 @@ def minutes_by_sql(where: Path) -> dict[tuple[str, str, int], str]:
             group by 1
             """,
             params={"file": str(trace(where, service))},
-        ).fetchall()
-        for minute, *values in rows:
+        )
+        assert relation is not None, "a select has rows"
+        for minute, *values in relation.fetchall():
             for metric, value in zip(METRICS, values, strict=True):
                 found[service, metric, minute] = str(value)
     return found

@@ -34,7 +34,9 @@ def world(request: pytest.FixtureRequest, unique: str, monkeypatch: pytest.Monke
     if request.param == "fake":
         yield FakeGate(now=START)
     else:
-        kind = {"cluster": "gate_cluster", "sentinel": "gate_sentinel", "redis": "redis_server"}.get(request.param, "valkey_server")
+        kind = {"cluster": "gate_cluster", "sentinel": "gate_sentinel", "redis": "redis_server"}.get(
+            request.param, "valkey_server"
+        )
         server = request.getfixturevalue(kind)
         use_our_clock(monkeypatch)
         yield from _real(server if isinstance(server, str) else server.url, unique, request.param)
