@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.against import compare
+from tests.generators.cases import Case
 from tests.generators.logs import Log
 from tests.oracle.log import LogIndex, Settings
 from tests.property.test_oracle_partition import judged
@@ -83,3 +85,24 @@ def test_lateness_by_the_event_is_included(metric: dict[str, Any], lateness_s: i
     records = [(NOON * 1_000, event("1", NOON * 10**6, n=1))]
     records.append((NOON * 1_000, event("2", (NOON - lateness_s) * 10**6 - beyond_us, n=2)))
     assert verdicts({**metric, "windows": ["hour"]}, records) == (["counted", "counted"], late)
+
+
+LATEST = {"event_name": "a", "type": "counter", "aggregation": "latest", "property": "n"}
+
+
+def test_of_one_instant_the_later_in_the_log_is_the_latest() -> None:
+    """A tie goes to the record that came later: in one window, and where the finest window takes no more events."""
+    noon = NOON * 10**6
+    tied = [(NOON * 1_000, event("1", noon, n=1)), (NOON * 1_000, event("2", noon, n=2))]
+    assert verdicts({**LATEST, "windows": ["minute", "day"]}, tied) == (["counted", "counted"], 0)
+    passed = (NOON + 3 * DAY) * 1_000
+    late = [tied[0], (passed, event("3", noon - DAY * 10**6, n=7)), (passed, event("2", noon, n=2))]
+    metric = {**LATEST, "windows": ["minute", "total"]}
+    assert verdicts(metric, late) == (["counted", "counted", "counted"], 2)
+
+
+@pytest.mark.parametrize("text", ["x" * 256, "x" * 257, "é" * 128, "é" * 129])
+def test_a_group_of_256_bytes_is_shown(text: str) -> None:
+    """Up to 256 bytes of UTF-8 name a group; with more the event belongs to the overall total only."""
+    line = event("1", NOON * 10**6, g=text)
+    assert compare(Case({"metrics": {"m": {**COUNT, "group_by": ["g"], "windows": ["total"]}}}, (line,))) is None

@@ -35,12 +35,17 @@ def test_nothing_is_written_before_the_first_commit(unique: str, valkey_server: 
         async with client(valkey_server.url) as redis:
             engine = Engine()
             writer = engine.publisher(redis, unique)
-            async with running(writer):
-                for _ in range(50):
-                    await asyncio.sleep(0)
+            turn = asyncio.ensure_future(writer._step())
+            for _ in range(100):  # a hundred round trips, where a first call needs two
                 await redis.ping()
+            assert not turn.done()
             assert await image(redis, unique) == {}
             assert await partitions_of(redis, unique) is None
+            drive(engine, writer)
+            await turn
+            assert await partitions_of(redis, unique) == PARTITIONS
+            if writer._asking is not None:
+                await writer._asking
 
     asyncio.run(main())
 

@@ -1,6 +1,6 @@
 """Faults of the fold: verdicts, windows, rows, the commit and the takeover of the pure core."""
 
-from tests.mutants.catalogue import Mutant
+from tests.mutants.catalogue import PARTS, Mutant
 
 MUTANTS = (
     Mutant(
@@ -98,6 +98,7 @@ MUTANTS = (
         "            return not same(value, wanted)",
         "            return value is not None and not same(value, wanted)",
         "ne fails where the property is missing",
+        PARTS,
     ),
     Mutant(
         "stream/core/verdicts.py",

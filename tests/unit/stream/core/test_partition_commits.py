@@ -289,3 +289,47 @@ def test_pieces_that_are_left_over_are_deleted() -> None:
     world.commit()
     assert not any(key[:1] == b"x" for key in world.live())
     assert world.usage()["m0", "{}", "month"][1] == 2
+
+
+def test_what_was_settled_is_told_by_the_next_owner() -> None:
+    """Redis missed the commit with the settle: after the takeover it comes with the customer's totals."""
+    world = World(CALLS)
+    world.run(event(0))
+    world.run(event(1, customer_id="b", reservation="r1"))
+    world.start(published=(1 << 32) + 1)
+    commit = world.partition.take()
+    assert commit is not None
+    assert [(each.customer, each.settles) for each in commit.publications] == [("b", ["r1"])]
+
+
+def test_a_pack_stays_until_its_last_window_is_no_longer_kept() -> None:
+    """Hours are readable to the last microsecond of their eight days, however often is swept."""
+    world = World(definitions(counter("calls", windows=("hour",))))
+    for number in range(4):
+        world.run(event(number, NOON + number * 3600))
+    over = NOON + 3600 + 8 * 86400
+    world.run(event(9, over - 0.001, customer_id="other"))
+    world.sweep()
+    world.commit()
+    assert world.usage(NOON)["calls", "{}", "hour"] == ("1", 1)
+    world.run(event(10, over, customer_id="other"))
+    assert world.usage(NOON) == {}
+
+
+def test_older_windows_of_another_calendar_close_with_their_own_end() -> None:
+    """Yesterday's day of UTC stays readable as it was, and the new calendar's yesterday has no row."""
+    metrics = (counter("calls", windows=("day",)),)
+    world = World(definitions(*metrics))
+    world.run(event(0, NOON - 86400), event(1, NOON))
+    world.restart(definitions(*metrics, customers={"acme": Customer(timezone="Asia/Kolkata")}))
+    world.run(event(2, NOON))
+    midnight = NOON - 43_200
+    yesterday = world.partition.usage("acme", at_us=(midnight - 7 * 3600) * 1_000_000)
+    assert [(row.start, row.end, row.value) for row in yesterday] == [(midnight - 86400, midnight, "1")]
+    today = world.partition.usage("acme", at_us=NOON * 1_000_000)
+    kolkata = midnight - 19_800
+    assert sorted((row.start, row.end, row.value) for row in today) == [
+        (kolkata, kolkata + 86400, "1"),
+        (midnight, midnight + 86400, "1"),
+    ]
+    assert world.windows("calls")["day"] == [[kolkata, kolkata + 86400, "1", 1, ""]]
