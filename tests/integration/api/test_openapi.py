@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import hypothesis
@@ -35,12 +36,24 @@ def api_schema(house: Mapping[str, str]) -> Iterator[Any]:
         assert "Traceback" not in api.said()
 
 
+def decimals(number: float) -> int:
+    """How many digits a number has after its point, as it is sent."""
+    exponent = Decimal(repr(number)).as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
 def sendable(body: Any) -> bool:
-    """What JSON Schema cannot say: ids and groups have 256 bytes rather than characters, and 1.0 is no integer."""
+    """What JSON Schema cannot say.
+
+    Ids and groups have 256 bytes rather than characters, 1.0 is no integer, and a cost has at most 30 decimals.
+    """
     if not isinstance(body, dict):
         return True
     ids = [body.get(name) for name in ("customer", "id")]
-    groups = [line.get("group") or {} for line in [body, *(body.get("lines") or [])]]
+    lines = [body, *(body.get("lines") or [])]
+    groups = [line.get("group") or {} for line in lines]
+    if any(isinstance(line.get("cost"), float) and decimals(line["cost"]) > 30 for line in lines):
+        return False
     texts = [*ids, *(value for group in groups for value in group.values())]
     return not any(isinstance(each, float) for each in ids) and all(len(str(each).encode()) <= 256 for each in texts)
 
