@@ -31,16 +31,18 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the recovery run")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     wanted = parser.parse_args()
-    from bench import latency, recovery, throughput
+    from bench.latency import run as latency
+    from bench.recovery import run as recovery
+    from bench.throughput import run as throughput
 
     figures: dict[str, object] = {}
     with servers() as (bootstrap, redis):
         if wanted.what in {"throughput", "all"}:
-            figures["throughput"] = throughput.run(bootstrap, redis, wanted.events, wanted.stock_events)
+            figures["throughput"] = throughput(bootstrap, redis, wanted.events, wanted.stock_events)
         if wanted.what in {"latency", "all"}:
-            figures["latency"] = latency.run(bootstrap, redis)
+            figures["latency"] = latency(bootstrap, redis)
         if wanted.what in {"recovery", "all"}:
-            figures["recovery"] = recovery.run(bootstrap, redis, wanted.rows)
+            figures["recovery"] = recovery(bootstrap, redis, wanted.rows)
     if wanted.json:
         wanted.json.write_text(json.dumps(figures, indent=2) + "\n")
 
