@@ -113,6 +113,8 @@ class Stage:
             n: LogIndex(self.definitions, [], n, Settings(partitions=PARTITIONS, app=self.app))
             for n in range(PARTITIONS)
         }
+        self.refused: set[tuple[int, int]] = set()
+        """Where the events that must stand on the rejected topic came from: of a re-routed one, where it was first."""
         self._read_to = dict.fromkeys(range(PARTITIONS), 0)
         self._client = redis.Redis.from_url(self.redis_url, socket_timeout=2)
 
@@ -240,7 +242,7 @@ class Stage:
         elif draw < 0.03:
             at += chance.uniform(0, 250)  # ahead, within the five minutes
         elif draw < 0.035:
-            at += 3600
+            at += 3600  # too far ahead: refused, and where its producer was wrong about the partition, refused at home
         event: dict[str, Any] = {
             "id": f"e{self.sent}",
             "event_name": "api_request",
@@ -262,7 +264,7 @@ class Stage:
         where = None
         if 0.97 < draw < 0.98:
             key = None
-        elif 0.98 < draw < 0.99:
+        elif 0.98 < draw < 0.99 or 0.03 <= draw < 0.0325:
             where = chance.randrange(PARTITIONS)
         return key, value, where
 
@@ -292,6 +294,10 @@ class Stage:
                 judge.counts.update(("read", verdict))
                 judge._series.clear()
                 self._read_to[number] = record.offset + 1
+                if verdict in {"malformed", "in_future", "too_old"}:
+                    origin = dict(record.headers).get("tally-origin", b"/%d/%d" % (number, record.offset))
+                    _, partition, offset = origin.rsplit(b"/", 2)
+                    self.refused.add((int(partition), int(offset)))
 
     def _records(self, number: int) -> Iterator[LogRecord]:
         consumer = Consumer(
