@@ -78,8 +78,8 @@ CHUNK_LIMIT = 64 * 1024
 class Shown(NamedTuple):
     """One window's total as it leaves: `value` is rounded text, `end` is None for the total.
 
-    `error` is None for an exact value; for an estimate it states the relative standard error,
-    as the decimal string `"0.0081"`.
+    `error` is None for an exact value; for an estimate it states, as a decimal string such as `"0.0081"`, the
+    relative standard error (`unique`), or what the docs of a plug-in say that it states.
     """
 
     kind: int

@@ -10,7 +10,8 @@
         name = "product"
         def folding(self, definition): return Product()
 
-and in pyproject.toml, `[project.entry-points."tallystream.metrics"]`, `product = "my_package:ProductType"`.
+and in pyproject.toml, `[project.entry-points."tallystream.metrics"]`, `product = "my_package:ProductType"`;
+docs/plugins.md makes a whole one.
 Windows, lateness, groups, upserts, the changelog and Redis come with it.
 """
 
@@ -52,7 +53,7 @@ class Folding(ABC):
         """The total of at least one event: an int, a Decimal or a Fraction."""
 
     def error(self, acc: Any) -> str | None:  # noqa: ARG002
-        """The relative standard error of an estimate as a decimal string; None, for exact, unless overridden."""
+        """How far off an estimate may be, relatively, as a decimal string; None, for exact, unless overridden."""
         return None
 
     def plain(self, acc: Any) -> Any:
