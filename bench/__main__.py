@@ -1,6 +1,10 @@
 """`make bench`: the same job on us and on our peers, on Apache Kafka and Redis, in one run.
 
 python -m bench [throughput|latency|recovery|all] [--events N] [--json FILE]
+
+Without any server: what a metric costs beside a counter, and how fast a file is simulated.
+
+python -m bench metrics|simulate [--events N] [--rounds N] [--json FILE]
 """
 
 import argparse
@@ -13,6 +17,9 @@ from pathlib import Path
 from tests.servers.kafka import Kafka
 from tests.servers.stores import Redis
 
+ON_SERVERS = ("throughput", "latency", "recovery")
+ALONE = ("metrics", "simulate")
+
 
 @contextlib.contextmanager
 def servers() -> Iterator[tuple[str, str]]:
@@ -24,13 +31,34 @@ def servers() -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Parse the command line and measure."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=["throughput", "latency", "recovery", "all"])
-    parser.add_argument("--events", type=int, default=2_000_000, help="events of a throughput run")
+    parser = argparse.ArgumentParser(
+        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="?", default="all", choices=[*ON_SERVERS, *ALONE, "all"])
+    parser.add_argument("--events", type=int, help="events of a run: 2,000,000 for throughput, fewer for the others")
+    parser.add_argument("--rounds", type=int, default=3, help="how often metrics and simulate measure; the best counts")
     parser.add_argument("--stock-events", type=int, default=60_000, help="events that stock Faust gets")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the recovery run")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     wanted = parser.parse_args()
+    figures = alone(wanted) if wanted.what in ALONE else on_servers(wanted)
+    if wanted.json:
+        wanted.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def alone(wanted: argparse.Namespace) -> dict[str, object]:
+    """Measure what needs no server."""
+    if wanted.what == "metrics":
+        from bench.metrics import run as metrics
+
+        return {"metrics": metrics(wanted.events or 400_000, wanted.rounds)}
+    from bench.simulate import run as simulate
+
+    return {"simulate": simulate(wanted.events or 500_000, wanted.rounds)}
+
+
+def on_servers(wanted: argparse.Namespace) -> dict[str, object]:
+    """Measure what a whole worker does."""
     from bench.latency import run as latency
     from bench.recovery import run as recovery
     from bench.throughput import run as throughput
@@ -38,13 +66,12 @@ def main() -> None:
     figures: dict[str, object] = {}
     with servers() as (bootstrap, redis):
         if wanted.what in {"throughput", "all"}:
-            figures["throughput"] = throughput(bootstrap, redis, wanted.events, wanted.stock_events)
+            figures["throughput"] = throughput(bootstrap, redis, wanted.events or 2_000_000, wanted.stock_events)
         if wanted.what in {"latency", "all"}:
             figures["latency"] = latency(bootstrap, redis)
         if wanted.what in {"recovery", "all"}:
             figures["recovery"] = recovery(bootstrap, redis, wanted.rows)
-    if wanted.json:
-        wanted.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return figures
 
 
 if __name__ == "__main__":
