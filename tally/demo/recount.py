@@ -6,6 +6,7 @@ all events in a list, one pass, one dict. What it finds is compared with what st
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,6 +15,33 @@ Series = tuple[str, str, str, str, int | None]
 
 WEEK_S = 7 * 86400
 WINDOWS = ("hour", "day", "month", "total")
+MEASURED = {
+    "request": (("requests", None, None), ("tokens", "tokens", "model"), ("cost", "cost", None)),
+    "job": (("jobs", None, None),),
+}
+"""For each event name its metrics: the property that is added up (None: events are counted), and that which groups."""
+
+
+@dataclass
+class Sent:
+    """What was sent of one customer."""
+
+    events: int = 0
+    duplicates: int = 0
+    too_old: int = 0
+
+
+@dataclass
+class Recount:
+    """What must stand in Redis (each series' value and events), and what was sent of each customer."""
+
+    totals: dict[Series, tuple[str, int]]
+    sent: dict[str, Sent] = field(default_factory=dict)
+
+    @property
+    def duplicates(self) -> int:
+        """How many lines had an id that had been there before."""
+        return sum(sent.duplicates for sent in self.sent.values())
 
 
 def start_of(window: str, seconds: int) -> int | None:
@@ -32,37 +60,34 @@ def start_of(window: str, seconds: int) -> int | None:
     return None
 
 
-def recount(lines: Iterable[bytes], now: float) -> tuple[dict[Series, tuple[str, int]], int]:
-    """Count the demo's three metrics: each series' value and events, and how many lines were duplicates.
-
-    `now` (seconds since the epoch) is when the events were sent: older ones than a week do not count.
-    """
+def recount(lines: Iterable[bytes], now: float) -> Recount:
+    """Count the demo's metrics; `now` (seconds since the epoch) is when it began: what was a week older does not count."""
     seen: set[tuple[str, str]] = set()
+    sent: dict[str, Sent] = {}
     values: dict[Series, Decimal] = {}
     events: dict[Series, int] = {}
-    duplicates = 0
     for line in lines:
         event = json.loads(line, parse_float=Decimal)
         customer, at = event["customer_id"], event["timestamp"]
+        of_customer = sent.setdefault(customer, Sent())
+        of_customer.events += 1
         if (customer, event["id"]) in seen:
-            duplicates += 1
+            of_customer.duplicates += 1
             continue
         if at < now - WEEK_S:
+            of_customer.too_old += 1
             continue
         seen.add((customer, event["id"]))
         properties = event["properties"]
-        group = json.dumps({"model": properties["model"]}, separators=(",", ":"))
-        for metric, value, groups in (
-            ("requests", Decimal(1), ("",)),
-            ("tokens", Decimal(properties["tokens"]), ("", group)),
-            ("cost", Decimal(properties["cost"]), ("",)),
-        ):
-            for shown in groups:
+        for metric, added, grouped in MEASURED[event["event_name"]]:
+            value = Decimal(1) if added is None else Decimal(properties[added])
+            group = "" if grouped is None else json.dumps({grouped: properties[grouped]}, separators=(",", ":"))
+            for shown in {"", group}:
                 for window in WINDOWS:
                     series = (customer, metric, shown, window, start_of(window, int(at)))
                     values[series] = values.get(series, Decimal(0)) + value
                     events[series] = events.get(series, 0) + 1
-    return {series: (plain(value), events[series]) for series, value in values.items()}, duplicates
+    return Recount({series: (plain(value), events[series]) for series, value in values.items()}, sent)
 
 
 def plain(value: Decimal) -> str:

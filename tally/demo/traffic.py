@@ -4,14 +4,16 @@ import json
 import random
 from collections.abc import Iterator
 
+from tally.demo.crowd import LIMIT
+
 CUSTOMERS = ("acme", "bolt", "cedar", "dune", "ember", "fjord", "grove", "harbor", "iris", "juno", "karst", "lumen")
 MODELS = ("small", "medium", "large")
 DUPLICATES = 1_000
 LATE_EVERY = 50  # one event in so many happened up to three days ago: it counts in its own day, and nowhere else
 OLD_EVERY = 500  # one in so many happened more than a week ago: it is rejected, and counts nowhere
 
-METRICS = """\
-# What the demo measures: three metrics of one event.
+METRICS = f"""\
+# What the demo measures: three metrics of one event, and one that is limited.
 metrics:
   requests:
     event_name: request
@@ -31,11 +33,18 @@ metrics:
     aggregation: sum
     property: cost
     windows: [hour, day, month, total]
+  jobs:              # what the gate is shown with
+    event_name: job
+    type: counter
+    aggregation: count
+    windows: [hour, day, month, total]
   probes:            # how long an event takes is measured with these
     event_name: probe
     type: counter
     aggregation: count
     windows: [total]
+limits:
+  - {{metric: jobs, window: total, limit: {LIMIT}}}
 """
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tally.demo.workers import WorkerProcess
+from tally.processes import WorkerProcess
 from tally.servers import EmbeddedKafka, EmbeddedRedis
 from tests.integration.api.serving import METRICS
 from tests.integration.commands.running import environment

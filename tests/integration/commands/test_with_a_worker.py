@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tally.demo.workers import WorkerProcess
+from tally.processes import WorkerProcess
 from tally.servers import EmbeddedKafka, EmbeddedRedis, wait_until
 from tests.integration.commands.running import Ran, environment, tally
 from tests.integration.commands.topics import make_topic, widen

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tallygate import Check, Gate, Line
 
-from tally.demo.workers import WorkerProcess
+from tally.processes import WorkerProcess
 from tally.servers import EmbeddedRedis, wait_until
 from tests.integration.commands.running import environment, tally
 from tests.servers.fixtures import Broker

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tally.demo import recount as module
-from tally.demo.recount import Series, compare, recount, start_of
+from tally.demo.recount import Sent, Series, compare, recount, start_of
 from tally.demo.traffic import DUPLICATES, Traffic, duplicates
 
 NOON = 1_772_712_000  # 2026-03-05T12:00:00Z
@@ -29,8 +29,10 @@ def line(number: int, at: float = NOON, **properties: Any) -> bytes:
 def test_each_event_counts_once_in_each_window() -> None:
     """A duplicate adds nothing; 0.1 and 0.2 make 0.3; an event of an earlier day counts there."""
     lines = [line(1), line(2, model="large", tokens=5, cost="0.2"), line(1), line(3, NOON - 86400)]
-    found, twice = recount(lines, NOON)
-    assert twice == 1
+    counted = recount(lines, NOON)
+    found = counted.totals
+    assert counted.duplicates == 1
+    assert counted.sent == {"acme": Sent(events=4, duplicates=1, too_old=0)}
     assert found["acme", "requests", "", "hour", NOON] == ("2", 2)
     assert found["acme", "requests", "", "day", NOON - 36 * 3600] == ("1", 1)
     assert found["acme", "requests", "", "month", MARCH] == ("3", 3)
@@ -40,9 +42,9 @@ def test_each_event_counts_once_in_each_window() -> None:
 
 def test_an_event_of_more_than_a_week_ago_counts_nowhere() -> None:
     """It is rejected by the workers, and its id stays free."""
-    found, twice = recount([line(1, NOON - 8 * 86400), line(1)], NOON)
-    assert twice == 0
-    assert found["acme", "requests", "", "total", None] == ("1", 1)
+    counted = recount([line(1, NOON - 8 * 86400), line(1)], NOON)
+    assert counted.sent == {"acme": Sent(events=2, duplicates=0, too_old=1)}
+    assert counted.totals["acme", "requests", "", "total", None] == ("1", 1)
 
 
 def test_every_kind_of_difference_is_found() -> None:
@@ -71,7 +73,7 @@ def test_the_judge_imports_nothing_of_what_it_judges() -> None:
     tree = ast.parse(Path(module.__file__).read_text())
     names = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     names |= {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
-    assert names == {"json", "collections.abc", "datetime", "decimal"}
+    assert names == {"json", "collections.abc", "dataclasses", "datetime", "decimal"}
 
 
 def test_a_demo_has_a_thousand_duplicates() -> None:

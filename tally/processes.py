@@ -1,4 +1,4 @@
-"""The demo's workers: real processes, which really die."""
+"""Commands of `tally` as processes of their own, which really die: for the demo, for `tally up` and for tests."""
 
 import sys
 import urllib.error
@@ -9,12 +9,19 @@ from tally.servers import Server
 
 
 class WorkerProcess(Server):
-    """`tally worker` as a process of its own, kept by a keeper like every server: it outlives nobody."""
+    """`tally worker`, kept by a keeper like every server: it outlives nobody.
+
+    Args:
+        settings: the TALLY_ variables; TALLY_LISTEN and TALLY_DATA are set here.
+        session_s: seconds of silence after which its partitions go to another.
+        port: where it serves HTTP; a free one unless given.
+    """
 
     name = "worker"
+    starts_within_s = 60.0
 
-    def __init__(self, settings: Mapping[str, str], session_s: float) -> None:
-        super().__init__()
+    def __init__(self, settings: Mapping[str, str], session_s: float, *, port: int | None = None) -> None:
+        super().__init__(port=port)
         self._settings = dict(settings)
         self._session_s = session_s
 
