@@ -64,18 +64,16 @@ class Protocol:
             return [name, staleness, id_, ttl, *asked.args()]
 
         reply = yield from self._call(GATE, customer, [op], args)
-        word = reply[0] if reply is not None else "missing"
-        if word == "other_lines":
-            raise OtherLines(f"the hold {id_!r} is there already, with other lines")
-        if word == "wrong_group":
-            raise WrongGroup(f"a group of {reply[1]} names exactly the properties that it is grouped by")
-        if reply is None or word not in {"answer", "missing"}:
+        if reply is None:
             reply = ["missing", "0", "stale", asked.lines[0][0], *[""] * 10]
-        check = _check(reply)
+        elif reply[0] == "other_lines":
+            raise OtherLines(f"the hold {id_!r} is there already, with other lines")
+        elif reply[0] == "wrong_group":
+            raise WrongGroup(f"a group of {reply[1]} names exactly the properties that it is grouped by")
+        answered = _answered(reply)
         if op == "check":
-            return check
-        at = instant(int(reply[13])) if reply[13] else None
-        return Reservation(**{name: getattr(check, name) for name in _FIELDS}, id=id_, at=at)
+            return Check(*answered)
+        return Reservation(*answered, id_, instant(int(reply[13])) if reply[13] else None)
 
     def release(self, customer: str, id_: str) -> Talk:
         """Talk about a release; returns a `Release`."""
@@ -99,7 +97,7 @@ class Protocol:
             keys = layout.Keys(self._app, layout.partition_of(name, partitions))
             where = (keys.status, *keys.of(name), keys.due)
             reply = yield Send(called, where, (*first, layout.VERSION, partitions, *args(name)))
-            reply = [part.decode() if isinstance(part, bytes) else part for part in reply]
+            reply = (reply.decode() if isinstance(reply, bytes) else reply).split("\n")
             if reply[0] == "layout":
                 yield from self._read_layout()
                 if self._partitions == partitions:
@@ -146,26 +144,20 @@ class Protocol:
         self._aliases[alias] = (name, self._clock() + ALIASES_FOR_S)
 
 
-_FIELDS = tuple(Check.__dataclass_fields__)
-
-
-def _check(reply: list[str]) -> Check:
+def _answered(reply: list[str]) -> tuple[Any, ...]:
+    """The fields of a `Check`, in their order."""
     _, allowed, reason, metric, used, reserved, limit, remaining, window, ends, warnings, fresh, now, _ = reply
-    return Check(
-        allowed=allowed == "1",
-        reason=reason,
-        metric=metric,
-        used=_amount(used),
-        reserved=_amount(reserved),
-        limit=_amount(limit),
-        remaining=_amount(remaining),
-        window=window or None,
-        resets_at=instant(int(ends) * 1_000_000) if ends else None,
-        warnings=tuple(Decimal(share) for share in warnings.split()),
-        as_of=instant(int(fresh)) if fresh else None,
-        lag_ms=max(0, int(now) - int(fresh)) // 1000 if fresh else None,
+    return (
+        allowed == "1",
+        reason,
+        metric,
+        Decimal(used) if used else None,
+        Decimal(reserved) if reserved else None,
+        Decimal(limit) if limit else None,
+        Decimal(remaining) if remaining else None,
+        window or None,
+        instant(int(ends) * 1_000_000) if ends else None,
+        tuple(Decimal(share) for share in warnings.split()) if warnings else (),
+        instant(int(fresh)) if fresh else None,
+        max(0, int(now) - int(fresh)) // 1000 if fresh else None,
     )
-
-
-def _amount(text: str) -> Decimal | None:
-    return Decimal(text) if text else None

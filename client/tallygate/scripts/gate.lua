@@ -4,13 +4,14 @@
 --       5 the staleness allowed, in microseconds, or "" for each limit's own  6 the hold's id, "" to check
 --       7 its time to live in microseconds, "" to check
 --       then for each line: metric, group as compact JSON with sorted keys or "", cost as a plain decimal from 0 up
--- Answers, all texts: {"answer" or "missing", "1" if allowed else "0", reason, metric, used, reserved, limit, remaining,
---       window, its end in seconds, warnings with spaces between, fresh-as-of in microseconds, now in microseconds,
---       the time for the event in microseconds}, each "" where there is none; "missing" says that Redis holds nothing of
---       this partition, so that the number of partitions may be another.
--- Or, having changed nothing: {"layout", version, partitions} where the caller's are wrong, {"alias", the customer's
---       id} to call again with it, {"other_lines"} where the hold has other lines, {"wrong_group", metric} where a
---       group does not name the metric's properties.
+-- Answers one text of lines, since a list of texts takes a client longer to read than the request to decide: "answer"
+--       or "missing", "1" if allowed else "0", reason, metric, used, reserved, limit, remaining, window, its end in
+--       seconds, warnings with spaces between, fresh-as-of in microseconds, now in microseconds, the time for the event
+--       in microseconds, each empty where there is none; "missing" says that Redis holds nothing of this partition, so
+--       that the number of partitions may be another.
+-- Or, having changed nothing: "layout", version, partitions where the caller's are wrong; "alias", the customer's id to
+--       call again with it; "other_lines" where the hold has other lines; "wrong_group", metric where a group does not
+--       name the metric's properties.
 local op = ARGV[1]
 local MOST = 9007199254740991
 local time = redis.call('TIME')
@@ -29,16 +30,15 @@ end
 local status = redis.call('HMGET', KEYS[1], unpack(fields))
 local fresh, complete, revision = status[3] and tonumber(status[3]), status[4] == '1', status[5]
 
-local function answer(word, allowed, reason, metric)
-  return {
-    word, allowed and '1' or '0', reason, metric, '', '', '', '', '', '', '', fresh and int(fresh) or '', int(now), '',
-  }
+local function answer(word, allowed, reason, metric, about, at)
+  return word .. (allowed and '\n1\n' or '\n0\n') .. reason .. '\n' .. metric .. (about or '\n\n\n\n\n\n\n') .. '\n'
+    .. (status[3] or '') .. '\n' .. int(now) .. '\n' .. (at or '')
 end
 if not status[1] then
   return answer('missing', false, 'stale', ARGV[8])
 end
 if status[1] ~= ARGV[2] or status[2] ~= ARGV[3] then
-  return {'layout', status[1], status[2]}
+  return 'layout\n' .. status[1] .. '\n' .. status[2]
 end
 
 -- 2. What stands in the customer's hash. Each total that a line touches is a target: the metric's overall one, and its
@@ -59,7 +59,7 @@ for i = 8, #ARGV, 3 do
 end
 local totals = redis.call('HMGET', KEYS[2], unpack(wanted))
 if totals[1] then
-  return {'alias', totals[1]}
+  return 'alias\n' .. totals[1]
 end
 if not revision then
   return answer('answer', false, 'stale', ARGV[8]) -- limits are not there yet
@@ -109,7 +109,7 @@ for i = 8, #ARGV, 3 do
       count = count - (properties[property] == nil and MOST or 1)
     end
     if count ~= 0 then
-      return {'wrong_group', name}
+      return 'wrong_group\n' .. name
     end
     local grouped = target_of[name .. group]
     grouped.cost = grouped.cost + cost
@@ -329,7 +329,7 @@ if already and already ~= 'S' then
     i = i + 3
   end)
   if not same or i <= #ARGV then
-    return {'other_lines'}
+    return 'other_lines'
   end
 end
 
@@ -415,20 +415,16 @@ if taken then
   redis.call('ZADD', KEYS[5], 'LT', deadline, ARGV[4])
 end
 
-local result = answer('answer', allowed, reason, best and best.target.metric or ARGV[8])
-result[14] = at
-if best then
-  local limit = best.limit
-  result[5], result[6] = shown(best.shown, limit.p), shown(best.reserved, limit.p)
-  result[7], result[8] = shown(limit.l, limit.p), shown(best.remaining, limit.p)
-  result[9] = limit.w
-  result[10] = best.stop and int(best.stop) or ''
-  local warnings = {}
-  for _, share in ipairs(limit.a or {}) do
-    if best.used and best.used >= share[2] then
-      warnings[#warnings + 1] = share[1]
-    end
-  end
-  result[11] = table.concat(warnings, ' ')
+if not best then
+  return answer('answer', allowed, reason, ARGV[8], nil, at)
 end
-return result
+local limit, warnings = best.limit, ''
+for _, share in ipairs(limit.a or {}) do
+  if best.used and best.used >= share[2] then
+    warnings = warnings .. (warnings == '' and '' or ' ') .. share[1]
+  end
+end
+local about = '\n' .. shown(best.shown, limit.p) .. '\n' .. shown(best.reserved, limit.p)
+  .. '\n' .. shown(limit.l, limit.p) .. '\n' .. shown(best.remaining, limit.p)
+  .. '\n' .. limit.w .. '\n' .. (best.stop and int(best.stop) or '') .. '\n' .. warnings
+return answer('answer', allowed, reason, best.target.metric, about, at)

@@ -353,7 +353,7 @@ MUTANTS = (
     ),
     Mutant(
         f"{SCRIPTS}release.lua",
-        "if hold == 'S' then\n  return {'answer', '0', 'settled'}\nend",
+        "if hold == 'S' then\n  return 'answer\\n0\\nsettled'\nend",
         "",
         "a settled hold can be released",
         (f"{HOLDS}test_a_hold_given_back[valkey]",),
@@ -395,14 +395,14 @@ MUTANTS = (
     ),
     Mutant(
         f"{SCRIPTS}gate.lua",
-        "if totals[1] then\n  return {'alias', totals[1]}",
-        "if false then\n  return {'alias', totals[1]}",
+        "if totals[1] then\n  return 'alias\\n'",
+        "if false then\n  return 'alias\\n'",
         "aliases are not followed",
         (f"{LIMITS}test_an_alias_is_its_customer[valkey]",),
     ),
     Mutant(
         f"{SCRIPTS}gate.lua",
-        "if status[1] ~= ARGV[2] or status[2] ~= ARGV[3] then\n  return {'layout', status[1], status[2]}\nend\n\n-- 2.",
+        "if status[1] ~= ARGV[2] or status[2] ~= ARGV[3] then\n  return 'layout\\n' .. status[1] .. '\\n' .. status[2]\nend\n\n-- 2.",
         "-- 2.",
         "another number of partitions is not seen",
         (f"{ON_REDIS}test_two_numbers_of_partitions_at_once",),
