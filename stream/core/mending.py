@@ -28,6 +28,8 @@ def fold_only(
         open_ = [kept(end, shape.keeps[c][kind], clock_us) for end, kind in zip(ends, shape.numbers, strict=True)]
         if fine > row.s0 and any(open_):
             series.turn(row, w, closing_us)
+        if not series.simulate:
+            series.part(row, w, [open_], clock_us, closing_us)
         whole = fine == row.s0 and (open_[0] or series.simulate)
         for n in range(1 if whole else len(shape.kinds)):
             shown = column.windows

@@ -180,19 +180,10 @@ def _shape(
 
 
 def keep_of(metric: Metric, rules: Rules) -> tuple[int | None, ...]:
-    """How long each kind of window takes events after its end, in microseconds; a coarser kind no shorter.
-
-    A window that is kept takes every event of the finer ones, so it may not end before them.
-    """
+    """How long each kind of window takes events after its end, in microseconds: by its `lateness`, else by kind."""
     if metric.lateness_us is not None:
         return (*[metric.lateness_us] * (len(KINDS) - 1), None)
-    out: list[int | None] = []
-    for keep in rules.keep_us:
-        if keep is None or (out and out[-1] is None):
-            out.append(None)
-        else:
-            out.append(max(keep, *(each for each in out if each is not None), 0))
-    return tuple(out)
+    return rules.keep_us
 
 
 def read_number(value: Any, bad: list[str], key: str) -> int | Decimal | None:

@@ -167,9 +167,10 @@ class Series(Showing):
             return late
         if w[shape.at[0]] > row.s0 and any(map(any, open_)):
             self.turn(row, w, closing_us)
+        self.part(row, w, open_, clock_us, closing_us)
         for c, flags in enumerate(open_):
             if flags[0] and w[shape.at[0]] == row.s0:
-                shape.applies[c](row, p, us, bad)  # the longer a kind, the longer it is kept: all take it
+                shape.applies[c](row, p, us, bad)
                 continue
             for n, at in enumerate(shape.at):
                 if flags[n]:
@@ -228,6 +229,15 @@ class Series(Showing):
                 else:
                     self._close(row, cell, cell.n, start)
             row.older = kept_ or None
+
+    def part(self, row: Any, w: tuple[int, ...], open_: list[list[bool]], clock_us: int, closing_us: int) -> None:
+        """See that an event of the newest finest window joins no longer window that takes it no more.
+
+        Only where the settings keep a longer kind for less time than the finest one. That window has ended, so the
+        windows that hold the clock are newer ones; when they are the row's newest, each other stands for itself.
+        """
+        if w[self.shape.at[0]] == row.s0 and any(flags[0] and not all(flags) for flags in open_):
+            self.turn(row, row.zone.calendar.windows(clock_us), closing_us)
 
     def window(self, row: Any, n: int, start: int, clock_us: int) -> Any | None:
         """The row or cell that holds the window of kind n; None where nobody shows that kind."""

@@ -136,10 +136,10 @@ class Sweep:
 
     @staticmethod
     def _over(series: Series, row: Any, clock_us: int) -> bool:
-        """Whether none of a row's windows is kept any more."""
+        """Whether none of a row's windows is kept any more, or shown as the one that ended last."""
         shape, end_of = series.shape, row.zone.calendar.end
-        for n, kind in enumerate(shape.numbers):
-            end = end_of(kind, getattr(row, f"s{n}"))
-            if any(kept(end, keep[kind], clock_us) for keep in shape.keeps):
+        for n, (kind, floor) in enumerate(zip(shape.numbers, series.floors(row.zone, clock_us), strict=True)):
+            start = getattr(row, f"s{n}")
+            if start >= floor or any(kept(end_of(kind, start), keep[kind], clock_us) for keep in shape.keeps):
                 return False
         return True

@@ -6,10 +6,12 @@ commit equal the recount of the log up to the position that it says.
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -17,14 +19,15 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from schemas.load import load
 from stream.core.commit import Commit, Out
 from stream.core.partition import Partition
-from stream.core.plan import Plan
+from stream.core.plan import Plan, Rules as Settled
 from tests.generators.definitions import FEATURES
 from tests.generators.logs import Log, make_log, place
 from tests.oracle.alarms import Alarm, alarms, scaled
 from tests.oracle.gauging import initial
 from tests.oracle.log import LogIndex, Settings
 from tests.oracle.readings import OVERALL
-from tests.oracle.times import SECOND
+from tests.oracle.rules import Rules, lateness
+from tests.oracle.times import KINDS, SECOND
 from tests.oracle.values import Number, compact, decimal_text, read_json
 
 SETTLED_FOR = 3_600_000_000
@@ -44,9 +47,12 @@ class Row:
 class World:
     """A topic, a changelog and a shown state for each partition, and the partitions that work on them."""
 
-    def __init__(self, log: Log, rnd: Random) -> None:
+    def __init__(self, log: Log, rnd: Random, keep: Mapping[str, int]) -> None:
+        """`keep`: the retention of some kinds of window, in microseconds, where it is not the default."""
         self.log, self.rnd = log, rnd
-        self.plan = Plan(load(compact(log.definitions).decode(), "metrics.json"))
+        usual = Settled().keep_us
+        rules = Settled(keep_us=tuple(keep.get(kind, own) for kind, own in zip(KINDS, usual, strict=True)))
+        self.plan = Plan(load(compact(log.definitions).decode(), "metrics.json"), rules)
         count = len(log.partitions)
         self.changelog: list[list[Row]] = [[] for _ in range(count)]
         self.shown: list[dict[str, tuple[int, dict[str, str]]]] = [{} for _ in range(count)]
@@ -209,15 +215,24 @@ def check_whole(index: LogIndex, world: World, number: int) -> None:
     """At the end Redis shows every window that has a row and is open, ahead of the clock, or the last that ended."""
     position = world.partitions[number].header.next_offset or 0
     for row in index.rows():
+        own = lateness(index.rules.metrics[row.metric])
+        kept = index.settings.kept(row.kind) if own is None else own
         now, end = index.rules.calendar(row.customer).window(row.kind, index.clock // SECOND), row.window[1]
         total = index.total(row.customer, row.metric, row.kind, row.window[0], position, row.group)
         if total is None or (end is not None and now[0] is not None and end < now[0]):
             continue
-        if end is not None and end * SECOND <= index.clock and index.rules.metrics[row.metric].get("lateness"):
-            continue  # how long an ended window stays then is the definition's own matter
         name = row.metric + (row.group.decode() if row.group != OVERALL else "")
-        text = world.shown[number][row.customer][1][name]
+        text = world.shown[number][row.customer][1].get(name, '{"w": {}}')
+        if end is not None and end * SECOND + kept <= index.clock and shared(index.rules, row.metric):
+            continue  # what is made of buckets is not shown when it takes no more events
         assert (row.kind, *row.window, *total) in [window[:5] for window in windows_of(text)], row
+
+
+def shared(rules: Rules, key: str) -> bool:
+    """Whether a metric's windows are made of smaller ones, so that an event in one of those is in all."""
+    metric = rules.metrics[key]
+    tumbling = metric["type"] == "rate" and not metric.get("sliding")
+    return tumbling or (metric["type"] != "gauge" and rules.upserts(metric["event_name"]))
 
 
 def check_usage(index: LogIndex, world: World, number: int) -> None:
@@ -270,16 +285,16 @@ def check(seed: int, features: Any) -> World:
     return judged(make_log(rnd, features), rnd)
 
 
-def judged(log: Log, rnd: Random) -> World:
+def judged(log: Log, rnd: Random, keep: Mapping[str, int] = MappingProxyType({})) -> World:
     """Run a log through a world, in steps that `rnd` chooses, and judge all that came of it."""
-    world = World(log, rnd)
+    world = World(log, rnd, keep)
     world.run()
     wanted: list[Alarm] = []
     entries: Counter[tuple[int, int, str, str]] = Counter()
     settled: set[tuple[str, str]] = set()
     lately: set[tuple[str, str]] = set()
     for number, records in enumerate(log.partitions):
-        index = LogIndex(log.definitions, records, number, Settings(partitions=len(log.partitions)))
+        index = LogIndex(log.definitions, records, number, Settings(partitions=len(log.partitions), keep=dict(keep)))
         counts, seen = world.partitions[number].header.counts, index.counts
         assert (counts.read, counts.counted + counts.replaced) == (seen["read"], seen["counted"] + seen["replaced"])
         assert (counts.duplicate, counts.rerouted, counts.late) == (seen["duplicate"], seen["rerouted"], seen["late"])
@@ -307,3 +322,16 @@ READY = FEATURES - {"billable"}
 def test_commits_show_the_recount_at_every_position(seed: int) -> None:
     """Through crashes, takeovers, re-routing and expiry, Redis shows the recount of the log up to its position."""
     check(seed, READY)
+
+
+KEEPS = (60, 3_600, 3 * 3_600, 86_400, 3 * 86_400, 10 * 86_400, 40 * 86_400)
+"""Seconds that a kind of window may be kept, in any order of the kinds."""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(min_value=0, max_value=2**40))
+def test_each_kind_is_kept_as_its_own_setting_says(seed: int) -> None:
+    """Also where a longer window is kept for less time than a shorter one: what is late for it alone leaves it as it is."""
+    rnd = Random(seed)
+    keep = {kind: rnd.choice(KEEPS) * SECOND for kind in KINDS[:-1] if rnd.randrange(3)}
+    judged(make_log(rnd, READY), rnd, keep)

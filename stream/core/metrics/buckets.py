@@ -95,6 +95,8 @@ class BucketState(WindowedState):
         "_start_of",
     )
 
+    parted = False  # its windows share their buckets
+
     def __init__(
         self,
         fold: Fold,

@@ -12,6 +12,7 @@ they may.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from schemas.definitions import Metric as Definition
@@ -51,7 +52,9 @@ class SlidingMetric:
         self.late_us = terms.sliding_late_us if definition.lateness_us is None else definition.lateness_us
         self.live_us = max(self.late_us, terms.replace_us) if terms.upsert else self.late_us
         self.upsert = terms.upsert
-        self.span = Span(self.windows, terms, None)
+        # late by the event, for all windows at once: none may be over before it
+        keep_us = tuple(None if keep is None else max(keep, self.late_us) for keep in terms.keep_us)
+        self.span = Span(self.windows, replace(terms, keep_us=keep_us), None)
 
     def state(
         self,

@@ -6,8 +6,7 @@ one before it are at hand; older ones lie in packs.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from schemas.definitions import KINDS, Metric as Definition, Rounding
 from stream.core.metrics.around import around
@@ -91,13 +90,7 @@ class Span:
     def __init__(self, kinds: tuple[int, ...], terms: Terms, lateness_us: int | None) -> None:
         self.kinds = kinds
         self.simulate = terms.simulate
-        # a longer kind is kept no shorter, whatever the settings: it takes what the finer ones took
-        by_kind = tuple(accumulate(terms.keep_us, _longer))
-        self.keep = tuple(by_kind[kind] if lateness_us is None else lateness_us for kind in kinds)
-
-
-def _longer(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else max(one, other)
+        self.keep = tuple(terms.keep_us[kind] if lateness_us is None else lateness_us for kind in kinds)
 
 
 class WindowedState:
@@ -145,6 +138,9 @@ class WindowedState:
         self.dirty = self._before_dirty = False
         if chunks:
             self._load(chunks)
+
+    parted: ClassVar[bool] = True
+    """Whether a window that takes events no more stays as it is, whatever the longer ones still take."""
 
     # -- the fold
 
@@ -311,11 +307,9 @@ class WindowedState:
             previous, open_, _ = windows[kind]
             if newest.start < previous:
                 continue
-            keep = self.span.keep[position]
-            if kept(open_, keep, clock_us):
-                ended = self._find(position, previous)
-                if ended is not None:
-                    out.append(self._show(position, ended))
+            ended = self._find(position, previous)
+            if ended is not None and (self.parted or kept(open_, self.span.keep[position], clock_us)):
+                out.append(self._show(position, ended))
             if newest.start == open_:
                 if newest.events:
                     out.append(self._show(position, newest))
@@ -394,17 +388,20 @@ class WindowedState:
         """See `State.expire`."""
         if self.span.simulate:
             return
+        windows = around(self.calendar, clock_us)
         for position, keep in enumerate(self.span.keep):
-            if self.span.kinds[position] == TOTAL or keep is None or not self._newest:
+            kind = self.span.kinds[position]
+            if kind == TOTAL or keep is None or not self._newest:
                 continue
             newest, before = self._newest[position], self._before[position]
-            if newest.events and not kept(self._end(position, newest.start), keep, clock_us):
+            is_old = partial(self._is_old, position, keep, clock_us, windows[kind][0])
+            if newest.events and is_old(newest.start):
                 self._forgotten(position, newest)
                 self._newest[position], self.dirty = self._new(position, newest.start), True
-            if before is not None and not kept(self._end(position, before.start), keep, clock_us):
+            if before is not None and is_old(before.start):
                 self._before[position], self._before_dirty = None, True
                 self._forgotten(position, before)
-            for _, cell in self._packs[position].pop_while(partial(self._is_old, position, keep, clock_us)):
+            for _, cell in self._packs[position].pop_while(is_old):
                 self._forgotten(position, cell)
         if self.dirty and not any(cell.events for cell in self._newest) and not self._older():
             self._newest = []
@@ -415,8 +412,9 @@ class WindowedState:
             return True
         return any(cell.events for packs in self._packs for _, cell in packs.all())
 
-    def _is_old(self, position: int, keep: int, clock_us: int, start: int) -> bool:
-        return not kept(self._end(position, start), keep, clock_us)
+    def _is_old(self, position: int, keep: int, clock_us: int, ended: int, start: int) -> bool:
+        """Whether a window is kept no more; the one that ended last, at `ended`, stays, for Redis shows it."""
+        return start < ended and not kept(self._end(position, start), keep, clock_us)
 
     def _forgotten(self, position: int, cell: Cell) -> None:
         """A window has expired."""
