@@ -17,7 +17,8 @@ from tally.cli import write_example
 from tally.names import conflict
 
 COMMANDS = {
-    "demo": "Watch totals stay exact while workers are killed: two minutes, nothing to install.",
+    "demo": "Watch totals stay exact while a worker is killed: half a minute, nothing to install.",
+    "up": "Run Kafka, Redis and workers here, in one command, for your own events and metrics.",
     "worker": "Run a worker: events on Kafka become totals in Redis.",
     "api": "Serve the gate, events and usage over HTTP.",
     "validate": "Check a metrics file; print every fault with its line.",

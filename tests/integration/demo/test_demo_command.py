@@ -21,23 +21,13 @@ from tally.__main__ import cli
 from tally.demo.play import APP, PARTITIONS, Play
 from tally.demo.recount import Series
 from tally.servers import wait_until
+from tests.integration.leftovers import quiet, started_in
 
 
 @pytest.fixture
 def quiet_place(tmp_path: Path) -> dict[str, str]:
     """An environment whose temporary directory is the test's own, so that whatever stays behind is seen."""
-    return {**os.environ, "TMPDIR": str(tmp_path)}
-
-
-def started_in(folder: Path) -> Iterator[int]:
-    """The processes that know this temporary directory."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if f"TMPDIR={folder}".encode() in environment.split(b"\0") and int(process.name) != os.getpid():
-            yield int(process.name)
+    return quiet(tmp_path)
 
 
 def test_the_recount_is_equal_after_a_kill(quiet_place: dict[str, str], tmp_path: Path) -> None:
