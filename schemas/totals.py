@@ -120,6 +120,15 @@ def group_text(group: Mapping[str, Scalar]) -> str:
     return _encoder.encode({key: _raw(value) for key, value in group.items()}).decode()
 
 
+def value_text(row: Mapping[str, Any]) -> str:
+    """The value of a row's JSON as a table shows it: an estimate is marked.
+
+    >>> value_text({"value": "4"}), value_text({"value": "4", "error": "0.0081"})
+    ('4', '~4')
+    """
+    return f"~{row['value']}" if "error" in row else str(row["value"])
+
+
 def encode(value: Any) -> bytes:
     """JSON of rows and reports: compact, UTF-8, fields in the order given."""
     return msgspec.json.encode(value)

@@ -77,6 +77,7 @@ def rows(seen: Seen, metric: str | None, window: str | None) -> list[Total]:
             group=dict(total.group),  # type: ignore[arg-type]  # its floats are read as Decimal
             value=total.value,
             events=total.events,
+            error=total.error,
             as_of_us=seen.status.fresh_us,
             position=position,
         )

@@ -160,7 +160,8 @@ class Total:
     """One total: a metric, a group and a window `[start, end)`.
 
     `start` and `end` are whole seconds since the epoch, None for the window `total`. `value` is a decimal string,
-    `events` the number of events in it, `group` empty for the overall total.
+    `events` the number of events in it, `group` empty for the overall total. `error` is None for an exact value; of an
+    estimate it is the relative standard error, as a decimal string.
     """
 
     metric: str
@@ -170,6 +171,7 @@ class Total:
     end: int | None
     value: str
     events: int
+    error: str | None = None
 
     def holds(self, seconds: float) -> bool:
         """Whether an instant (seconds since the epoch) lies in the window; its start does, its end does not."""
@@ -251,7 +253,9 @@ def parse_customer(hash_: Mapping[bytes, bytes]) -> CustomerTotals | None:
         shown: dict[str, Any] = json.loads(value)
         windows: dict[str, list[list[Any]]] = shown.get("w", {})
         for window in sorted(windows, key=KINDS.index):
-            totals.extend(Total(metric, group, window, row[0], row[1], row[2], row[3]) for row in windows[window])
+            for row in windows[window]:
+                error = row[5] if len(row) > 5 else None
+                totals.append(Total(metric, group, window, row[0], row[1], row[2], row[3], error))
         if "s" in shown:
             states[field] = shown["s"]
     position = int(hash_[CUSTOMER_POSITION.encode()])

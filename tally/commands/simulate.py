@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import click
 
 from schemas.definitions import KINDS
-from schemas.totals import group_text
+from schemas.totals import group_text, value_text
 from stream.core.simulate import Folded
 from tally.cli import Command, Instant, json_option
 from tally.config import rules, settings
@@ -75,6 +75,6 @@ def _print(report: dict[str, Any]) -> None:
 def _lines(row: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     """A row of the table, and below it its billable days."""
     group = group_text(row["group"]) if row["group"] else ""
-    yield row["customer"], row["metric"], group, row["window"], row["start"], row["end"], row["value"], row["events"]
+    yield row["customer"], row["metric"], group, row["window"], row["start"], row["end"], value_text(row), row["events"]
     for part in row.get("billable", ()):
         yield "", "", "", "  on", part["day"], "", part["value"], ""

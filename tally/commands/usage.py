@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from schemas.definitions import KINDS
-from schemas.totals import instant_us
+from schemas.totals import instant_us, value_text
 from stream.settings import Settings
 from stream.totals.reader import Seen
 from tally import store
@@ -54,7 +54,10 @@ def command(customer: str, *, metric: str | None, window: str | None, at_us: int
         return
     print_table(
         ("METRIC", "GROUP", "WINDOW", "START", "END", "VALUE", "EVENTS"),
-        ((r["metric"], _group(r["group"]), r["window"], r["start"], r["end"], r["value"], r["events"]) for r in rows),
+        (
+            (r["metric"], _group(r["group"]), r["window"], r["start"], r["end"], value_text(r), r["events"])
+            for r in rows
+        ),
         right=("VALUE", "EVENTS"),
     )
     position = rows[0].get("position") or {}

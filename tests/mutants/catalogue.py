@@ -7,10 +7,13 @@ from pathlib import Path
 _PROPERTY = "tests/property/test_oracle_"
 PARTS = (f"{_PROPERTY}parts.py",)
 """Calendar, timestamps, decoding and filters against the judge."""
-STATES = tuple(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "states", "simulate"))
-"""Metric types against the judge: by themselves, and in whole files."""
-FOLD = tuple(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "simulate", "partition"))
-"""Files, and partitions through crashes and takeovers, against the judge."""
+STATES = (
+    "tests/unit/stream/core/metrics",
+    *(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "states", "simulate")),
+)
+"""Metric types by themselves, by their promises and against the judge; and in whole files."""
+FOLD = ("tests/unit/stream/core", *(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "simulate", "partition")))
+"""The promises of the fold; files, and partitions through crashes and takeovers, against the judge."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/metrics/sliding.py",
-        "        if late < len(self._ats) or self.span.simulate:\n            self._trail.add(second, value)",
-        "        if late == 0 or self.span.simulate:\n            self._trail.add(second, value)",
-        "an event too late for one window is left out of the look-back of all",
+        "            elif before is not None and worth(before) == pair.rest:",
+        "            elif before is None:",
+        "a window keeps a look-back that a late event has lowered",
         STATES,
     ),
     Mutant(
@@ -68,8 +68,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/metrics/timeline.py",
-        "                    if us < track.end:",
-        "                    if us <= track.end:",
+        "                        if us >= track.end:",
+        "                        if us > track.end:",
         "a window's end is included",
         STATES,
     ),

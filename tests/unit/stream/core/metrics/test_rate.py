@@ -135,6 +135,14 @@ def test_each_aggregation_slides(aggregation: str, value: str) -> None:
     assert driven.values("hour") == [(NOON, {"sum": "3"}.get(aggregation, value), 4)]
 
 
+def test_the_look_back_is_half_open_when_it_is_made_again() -> None:
+    """A late event between them does not let 12:01:00 look back on noon's own second."""
+    driven = folded(sliding(windows=("hour",)), seconds((0, 1), (60, 4), (30, 2)))
+    assert driven.values("hour") == [(NOON, "6", 3)]
+    driven = folded(sliding("max", windows=("minute",)), seconds((0, 9), (60, 4), (30, 2)))
+    assert [value for _, value, _ in driven.values("minute")] == ["9", "4"]
+
+
 def test_a_late_event_changes_those_that_look_back_on_it() -> None:
     """Taken up to an hour late, it raises the look-back of the event after it, also after a restart."""
     driven = folded(sliding(windows=("hour",)), seconds((30, 1), (3000, 1)))
