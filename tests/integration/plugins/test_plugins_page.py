@@ -1,6 +1,5 @@
 """docs/plugins.md as it stands: its files become a wheel, which is installed beside the service, and works."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tally.servers import EmbeddedKafka, EmbeddedRedis, free_port
-from tests.integration.readme.pages import ROOT, Step, steps
+from tests.integration.pages_shell import run
+from tests.integration.readme.pages import ROOT, steps
 
 PAGE = ROOT / "docs" / "plugins.md"
 SETTLE = ROOT / "tests" / "integration" / "readme" / "settle.py"
 FILE = re.compile(r"`([\w-]+\.\w+)`[^`]*:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MARK = "--8<-- "
 
 
 def beside(folder: Path) -> Path:
@@ -33,25 +32,12 @@ def beside(folder: Path) -> Path:
     return tally.parent
 
 
-def run(found: list[Step], folder: Path, commands: Path) -> list[str]:
-    """What each step prints; one shell runs them all, with no package index to ask and the build tools of here."""
-    mark = f'\nprintf "\\n%s\\n" "{MARK}"\n'
-    script = "set -e -o pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n" + mark.join(
-        step.script() for step in found
-    )
-    settings = {name: value for name, value in os.environ.items() if not name.startswith(("TALLY_", "PYTHON", "PIP_"))}
-    settings |= {
-        "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
-        "PIP_NO_INDEX": "1",
-        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this one as "false: no isolation"
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    }
-    done = subprocess.run(
-        ["bash"], input=script, cwd=folder, env=settings, capture_output=True, text=True, check=False, timeout=400
-    )
-    log = folder / "worker.log"
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{log.read_text()[-3000:] if log.exists() else ''}"
-    return done.stdout.split(f"\n{MARK}\n")
+OFFLINE = {
+    "PIP_NO_INDEX": "1",
+    "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this one as "false: no isolation"
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+"""No package index to ask, and the build tools of here."""
 
 
 @pytest.mark.timeout(420)
@@ -72,7 +58,7 @@ def test_the_page_makes_a_metric_type_that_works(tmp_path: Path) -> None:
             "sleep 1\n": f"python {SETTLE} {redis.url} tally\n",  # a test waits for the condition, a reader a second
         }
         found = [step for step in steps(PAGE, replaced) if step.language == "sh"]
-        printed = run(found, folder, commands)
+        printed = run(found, folder, commands, OFFLINE, within_s=400)
     assert len(printed) == len(found) == 5
     for step, output in zip(found, printed, strict=True):
         assert step.fits(output), f"{step.code}\nprinted\n{output}\nand not\n{step.shown}"
