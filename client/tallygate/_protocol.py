@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from tallygate import layout
@@ -73,7 +74,8 @@ class Protocol:
         answered = _answered(reply)
         if op == "check":
             return Check(*answered)
-        return Reservation(*answered, id_, instant(int(reply[13])) if reply[13] else None)
+        at = instant(int(reply[13])) if reply[13] else None
+        return Reservation(*(*answered, id_, at))
 
     def release(self, customer: str, id_: str) -> Talk:
         """Talk about a release; returns a `Release`."""
@@ -94,8 +96,7 @@ class Protocol:
             partitions = self._partitions
             if partitions is None:
                 return None
-            keys = layout.Keys(self._app, layout.partition_of(name, partitions))
-            where = (keys.status, *keys.of(name), keys.due)
+            where = _where(self._app, name, partitions)
             reply = yield Send(called, where, (*first, layout.VERSION, partitions, *args(name)))
             reply = (reply.decode() if isinstance(reply, bytes) else reply).split("\n")
             if reply[0] == "layout":
@@ -142,6 +143,13 @@ class Protocol:
         if len(self._aliases) >= MOST_ALIASES:
             self._aliases.clear()
         self._aliases[alias] = (name, self._clock() + ALIASES_FOR_S)
+
+
+@lru_cache(maxsize=10_000)
+def _where(app: str, customer: str, partitions: int) -> tuple[str, ...]:
+    """The keys of a customer, in the scripts' order; kept, since services ask for the same customers again."""
+    keys = layout.Keys(app, layout.partition_of(customer, partitions))
+    return (keys.status, *keys.of(customer), keys.due)
 
 
 def _answered(reply: list[str]) -> tuple[Any, ...]:

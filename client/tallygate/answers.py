@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 
@@ -73,6 +74,7 @@ class Release:
         return {"released": self.released, "reason": self.reason}
 
 
+@lru_cache(maxsize=1024)
 def instant(us: int) -> datetime:
     """Microseconds since the epoch as a time in UTC, exactly.
 

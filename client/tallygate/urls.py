@@ -24,6 +24,8 @@ from redis.cluster import ClusterNode
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from tallygate._direct import AsyncDirect, Direct
+
 # redis-py has no types for these.
 _parse_url: Any = redis.connection.parse_url
 _ClusterNode: Any = ClusterNode
@@ -107,7 +109,7 @@ def connect(url: str, *, timeout_s: float, retries: int = 2) -> Any:
         found = sentinels.master_for(address.service, redis_class=_Primary, **options)
         found.watchers = sentinels.sentinels
         return found
-    return redis.Redis(host=host, port=port, **options)
+    return Direct(host=host, port=port, **options)
 
 
 def connect_async(url: str, *, timeout_s: float, retries: int = 2) -> Any:
@@ -133,10 +135,10 @@ def connect_async(url: str, *, timeout_s: float, retries: int = 2) -> Any:
         found = sentinels.master_for(address.service, redis_class=_AsyncPrimary, **options)
         found.watchers = sentinels.sentinels
         return found
-    return redis.asyncio.Redis(host=host, port=port, **options)
+    return AsyncDirect(host=host, port=port, **options)
 
 
-class _Primary(redis.Redis):
+class _Primary(Direct):
     """The primary that Sentinels name; closing it closes the connections to them, which redis-py leaves open."""
 
     watchers: Sequence[Any] = ()
@@ -147,7 +149,7 @@ class _Primary(redis.Redis):
             each.close()
 
 
-class _AsyncPrimary(redis.asyncio.Redis):
+class _AsyncPrimary(AsyncDirect):
     """The same for asyncio."""
 
     watchers: Sequence[Any] = ()
