@@ -56,7 +56,4 @@ class Chunk:
 
     def stamped_us(self, i: int) -> int:
         """The Kafka timestamp that an event may lie ahead of: of a re-routed one, that of the producer's record."""
-        for name, text in self.records[i].headers:
-            if name == outbox.FIRST_TIMESTAMP:
-                return int(text) * 1000
-        return self.times[i]
+        return outbox.first_ms(self.records[i]) * 1000 if self.records[i].headers else self.times[i]

@@ -39,8 +39,8 @@ CLOUD_EVENT: dict[str, tuple[str, ...]] = {
 """Our fields and the attributes of CloudEvents 1.0; `reservation` is an extension attribute."""
 
 BINARY_PREFIX = "ce_"
-FIRST_TIMESTAMP = "tally-first-timestamp"
-"""Header of a re-routed event: the Kafka timestamp, in milliseconds, of the record that it copies."""
+APP, FIRST_TIMESTAMP = "tally-app", "tally-first-timestamp"
+"""Headers of a re-routed event: the app that did it, and the Kafka timestamp, in milliseconds, of the record that it copies."""
 
 Headers = Iterable[tuple[str, bytes | None]]
 
@@ -86,7 +86,7 @@ def read(value: bytes | None, headers: Headers, record_ms: int | None) -> Fields
         raise Refused(MALFORMED, f"specversion is {_quoted(version)}; only CloudEvents 1.0 are read")
     if message.get("data") is None and message.get("data_base64") is not None:
         message["data"] = _object(_base64(message["data_base64"]), "data_base64")
-    first = known.get(FIRST_TIMESTAMP)
+    first = known.get(FIRST_TIMESTAMP) if known.get(APP) is not None else None
     if first is not None and first.isdigit() and len(first) < 16:
         record_ms = int(first)
     return _checked(message, names, record_ms)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from decimal import Context, Inexact, InvalidOperation, Overflow, localcontext
 from typing import Any
 
-from schemas.rejections import Refusal
+from schemas.rejections import MALFORMED, Refusal
 from stream.core import outbox
 from stream.core.book import HOUR_US, Book
 from stream.core.chunks import Chunk, digest_of
@@ -157,12 +157,11 @@ class Folding(Verdicts):
                 if event.__class__ is not Refusal and event.customer_id in aliases:
                     event.customer_id = aliases[event.customer_id]
         for i in headed:
-            for name, text in records[i].headers:
-                if name.startswith("tally-"):
-                    odd = odd or [False] * len(events)
-                    odd[i] = chunk.headed = True
-                    if name == outbox.CANONICAL and events[i].__class__ is not Refusal:
-                        events[i].customer_id = text.decode()
+            if any(name.startswith("tally-") for name, _ in records[i].headers):
+                odd = odd or [False] * len(events)
+                odd[i] = chunk.headed = True
+                if events[i].__class__ is not Refusal:
+                    events[i] = self._as_sent_home(records[i], events[i])
         try:
             hashes = [digest_of(f"{event.customer_id}\n{event.id}".encode()) for event in events]
         except AttributeError:
@@ -192,6 +191,16 @@ class Folding(Verdicts):
                 for i in same[1:]:
                     odd[i] = True
         return odd
+
+    def _as_sent_home(self, record: Any, event: Any) -> Any:
+        """The event with the customer that a copy of ours names; a refusal where its headers are not ours."""
+        try:
+            copy = outbox.copy_of(record, self.rules.app)
+        except ValueError as fault:
+            return Refusal(MALFORMED, str(fault))
+        if copy is not None:
+            event.customer_id = copy.customer
+        return event
 
     def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
         entries, one, clock_us = self._entries, self._one, chunk.clock_us

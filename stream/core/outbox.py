@@ -1,5 +1,6 @@
 """Records for other topics: entries on `usage-rejected`, and events sent on to the partition they belong to."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -42,6 +43,10 @@ _OURS = {
     ORIGIN,
     FIRST_TIMESTAMP,
 }
+
+
+_MS = re.compile(rb"[0-9]{1,15}")
+_ORIGIN = re.compile(rb".*/[0-9]{1,10}/[0-9]{1,19}", re.DOTALL)
 
 
 class Source(NamedTuple):
@@ -92,12 +97,49 @@ def replay_of(record: Any) -> tuple[bytes, list[str]] | None:
     return headers[REPLAY], [key for key in metrics if key]
 
 
+class Copy(NamedTuple):
+    """What the headers of a re-routed event say: whose it is, and the first record's Kafka timestamp in milliseconds."""
+
+    customer: str
+    first_ms: int
+
+
+def copy_of(record: Any, app: str) -> Copy | None:
+    """What a copy that this app sent home says; None for any other record, whatever else its headers hold.
+
+    Raises ValueError, with a sentence for a person, where the headers name this app and are not as it writes them.
+    """
+    headers = dict(record.headers)
+    if headers.get(APP) != app.encode():
+        return None
+    customer, first, origin = headers.get(CANONICAL), headers.get(FIRST_TIMESTAMP), headers.get(ORIGIN, b"/0/0")
+    try:
+        if customer and first is not None and _MS.fullmatch(first) and origin is not None and _ORIGIN.fullmatch(origin):
+            return Copy(customer.decode(), int(first))
+    except UnicodeDecodeError:
+        pass
+    raise ValueError(
+        f"It has the header {APP}, but {CANONICAL}, {FIRST_TIMESTAMP} or {ORIGIN} is not as Tallystream writes it."
+    )
+
+
+def first_ms(record: Any) -> int:
+    """The Kafka timestamp that an event may lie ahead of: of a copy that `copy_of` has read, the first record's."""
+    if record.headers:
+        headers = dict(record.headers)
+        if headers.get(APP) is not None and FIRST_TIMESTAMP in headers:
+            return int(headers[FIRST_TIMESTAMP])
+    stamped: int = record.timestamp
+    return stamped
+
+
 def origin_of(record: Any, source: Source) -> tuple[bytes, bytes, bytes]:
     """Topic, partition and offset where a producer's record stood, before any re-routing."""
-    for name, text in record.headers:
-        if name == ORIGIN and text is not None:
-            topic, partition, offset = bytes(text).rsplit(b"/", 2)
-            return topic, partition, offset
+    headers = dict(record.headers)
+    origin = headers.get(ORIGIN) if headers.get(APP) is not None else None
+    if origin is not None and _ORIGIN.fullmatch(origin):
+        topic, partition, offset = bytes(origin).rsplit(b"/", 2)
+        return topic, partition, offset
     return source.topic.encode(), b"%d" % source.partition, b"%d" % record.offset
 
 

@@ -165,7 +165,9 @@ def test_a_cloudevent_without_time_takes_the_record_s() -> None:
     assert event(CLOUD["data"], [pair for pair in HEADERS if pair[0] != "ce_time"]).timestamp == Decimal(
         "1772712000.500"
     )
-    assert event(timeless, [("tally-first-timestamp", b"1772712000123")]).timestamp == Decimal("1772712000.123")
+    copied = [("tally-app", b"tally"), ("tally-first-timestamp", b"1772712000123")]
+    assert event(timeless, copied).timestamp == Decimal("1772712000.123")
+    assert event(timeless, copied[1:]).timestamp == Decimal("1772712000.500")
     for none in (None, -1):
         assert refusal(timeless, timestamp=none) == ("missing_field", "the CloudEvent lacks time")
 

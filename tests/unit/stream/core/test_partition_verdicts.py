@@ -3,6 +3,8 @@
 import json
 from decimal import Decimal
 
+import pytest
+
 from schemas.definitions import Comparison, Customer, EventRule, Limit
 from stream.core.murmur2 import partition_of
 from tests.partitions import NOON, Record, World, counter, definitions, event, headers_of
@@ -131,6 +133,45 @@ def test_a_copy_is_judged_by_the_first_timestamp_and_never_sent_on() -> None:
     )
     assert [(out.to, headers_of(out).get("tally-reason")) for out in world.outbox] == [("rejected", "in_future")]
     assert world.windows("calls")["total"][0][2] == "1"
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("tally-canonical", b"\xff"),
+        ("tally-canonical", b""),
+        ("tally-first-timestamp", b"soon"),
+        ("tally-first-timestamp", b"-1"),
+        ("tally-origin", b"usage-events"),
+        ("tally-origin", b"usage-events/one/2"),
+        ("tally-canonical", None),
+        ("tally-first-timestamp", None),
+    ],
+)
+def test_a_copy_that_is_none_of_ours_is_malformed(name: str, text: bytes | None) -> None:
+    """Headers that name this app, and that it cannot have written, are told as such, and the stream goes on."""
+    right = {"tally-canonical": b"acme", "tally-first-timestamp": b"%d" % (NOON * 1000), "tally-origin": b"t/0/1"}
+    headers = [("tally-app", b"tally"), *(right | {name: text}).items()]
+    world = World(CALLS)
+    world.run(event(0, headers=headers), event(1))
+    (out,) = world.outbox
+    told = headers_of(out)
+    assert (told["tally-reason"], told["tally-topic"], told["tally-offset"]) == (
+        "malformed",
+        "t" if name != "tally-origin" else "usage-events",
+        "1" if name != "tally-origin" else "0",
+    )
+    assert told["tally-detail"].startswith("It has the header tally-app, but")
+    assert world.windows("calls")["total"][0][2] == "1"
+
+
+def test_headers_of_a_copy_mean_nothing_without_its_app() -> None:
+    """A producer that sends them, or a mirror that keeps some of them, counts for the customer of the event itself."""
+    headers = [("tally-canonical", b"other"), ("tally-first-timestamp", b"soon"), ("tally-origin", b"x")]
+    world = World(CALLS)
+    world.run(event(0, headers=headers), event(1, NOON - 8 * 86400, stamp=NOON, headers=headers))
+    assert list(world.redis) == ["acme"]
+    assert headers_of(world.outbox[0])["tally-offset"] == "1"
 
 
 def test_a_copy_of_another_app_is_skipped() -> None:
