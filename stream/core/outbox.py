@@ -45,7 +45,7 @@ _OURS = {
 }
 
 
-_MS = re.compile(rb"[0-9]{1,15}")
+_MS = re.compile(rb"-?[0-9]{1,15}")  # minus one is Kafka's word for none
 _ORIGIN = re.compile(rb".*/[0-9]{1,10}/[0-9]{1,19}", re.DOTALL)
 
 

@@ -23,12 +23,11 @@ from stream.core.plan import Plan, Rules as Settled
 from tests.generators.definitions import FEATURES
 from tests.generators.logs import Log, make_log, place
 from tests.oracle.alarms import Alarm, alarms, scaled
-from tests.oracle.gauging import initial
 from tests.oracle.log import LogIndex, Settings
 from tests.oracle.readings import OVERALL
 from tests.oracle.rules import Rules, lateness
 from tests.oracle.times import KINDS, SECOND
-from tests.oracle.values import Number, compact, decimal_text, read_json
+from tests.oracle.values import Number, compact, read_json
 
 SETTLED_FOR = 3_600_000_000
 """Microseconds of the clock: as long as a hold lives, its settling must reach Redis whatever fails."""
@@ -203,12 +202,7 @@ def check_shown(index: LogIndex, world: World, number: int) -> None:
             kinds = index.rules.windows(index.rules.metrics[metric])
             if "s" in json.loads(text):
                 state = index.state(customer, metric, kinds[0], position, group)
-                assert json.loads(text)["s"] == (state or initial_text(index, metric)), name
-
-
-def initial_text(index: LogIndex, metric: str) -> str:
-    """The state of a gauge whose events all came too late."""
-    return decimal_text(initial(index.rules.metrics[metric]))
+                assert json.loads(text)["s"] == state, name
 
 
 def check_whole(index: LogIndex, world: World, number: int) -> None:

@@ -182,7 +182,7 @@ class State(Protocol):
         ...
 
     def present(self) -> str | None:
-        """A gauge's state after its newest event, unrounded, for limits; None for other types."""
+        """A gauge's state after its newest event, unrounded, for limits; None before any, and for other types."""
         ...
 
     def total(self, kind: int, start: int) -> Shown | None:

@@ -259,7 +259,7 @@ class GaugeState:
     def present(self) -> str | None:
         """See `State.present`."""
         self._timeline.settle()
-        return text(self._timeline.initial if self._timeline.first is None else self._timeline.sum)
+        return None if self._timeline.first is None else text(self._timeline.sum)
 
     # -- keeping
 

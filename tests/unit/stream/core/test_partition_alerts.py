@@ -136,3 +136,27 @@ def test_an_event_too_late_to_count_tells_nothing() -> None:
     assert told(world) == []
     world.run(event(1, p={"v": 2}))
     assert told(world) == [("seats", "1", "7")]
+
+
+def test_a_gauge_whose_events_all_came_too_late_is_none() -> None:
+    """Nothing was counted, so it has no field in Redis and crosses nothing, though it begins above its limit."""
+    level = Metric(
+        key="level",
+        name="level",
+        event_name="call",
+        type="gauge",
+        aggregation="latest",
+        event_type="delta",
+        property="v",
+        initial_value=5,
+        lateness_us=1_000_000,
+        windows=("hour",),
+    )
+    limit = Limit(metric="level", window=None, limit=Decimal(3))
+    world = World(definitions(level, limits=(limit,)))
+    world.run(event(0, stamp=NOON + 2, p={"v": 1}))
+    assert world.redis["acme"] == {}
+    assert told(world) == []
+    world.run(event(1, NOON + 2, p={"v": 1}))
+    assert world.redis["acme"]["level"].endswith('"s":"6","ss":"6"}')
+    assert told(world) == [("level", "1", "6")]

@@ -141,7 +141,7 @@ def test_a_copy_is_judged_by_the_first_timestamp_and_never_sent_on() -> None:
         ("tally-canonical", b"\xff"),
         ("tally-canonical", b""),
         ("tally-first-timestamp", b"soon"),
-        ("tally-first-timestamp", b"-1"),
+        ("tally-first-timestamp", b"1.5"),
         ("tally-origin", b"usage-events"),
         ("tally-origin", b"usage-events/one/2"),
         ("tally-canonical", None),
