@@ -302,6 +302,20 @@ def test_what_was_settled_is_told_by_the_next_owner() -> None:
     assert [(each.customer, each.settles) for each in commit.publications] == [("b", ["r1"])]
 
 
+def test_what_was_settled_is_remembered_for_two_hours_whoever_owns_it() -> None:
+    """The changelog knows the hour of a settle only: an hour and 59 minutes later a new owner still tells of it."""
+    world = World(CALLS)
+    settled = NOON + 59 * 60
+    world.run(event(0, settled, customer_id="b", reservation="r1"))
+    world.run(event(1, settled + 119 * 60))
+    world.restart()
+    world.commit()
+    world.partition.publish_since(None)
+    commit = world.partition.take()
+    assert commit is not None
+    assert [(each.customer, each.settles) for each in commit.publications] == [("b", ["r1"]), ("acme", [])]
+
+
 def test_a_pack_stays_until_its_last_window_is_no_longer_kept() -> None:
     """Hours are readable to the last microsecond of their eight days, however often is swept."""
     world = World(definitions(counter("calls", windows=("hour",))))
