@@ -28,12 +28,14 @@ class Up:
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self.process, self._folder = process, folder
         self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with self.process.stdout as said:
+            for line in said:
+                self.lines.append(line.rstrip("\n"))
 
     @property
     def text(self) -> str:
@@ -58,7 +60,7 @@ class Up:
 
     def producer(self, title: str) -> str:
         """The printed code below this title."""
-        found = re.search(rf"^--- {title}.*\n(.*?)(?=\n\n---|\n*\Z)", self.text, re.MULTILINE | re.DOTALL)
+        found = re.search(rf"^--- {title}[^\n]*\n(.*?)(?=\n\n---|\n*\Z)", self.text, re.MULTILINE | re.DOTALL)
         assert found is not None, self.text
         return found[1]
 
@@ -82,12 +84,13 @@ def up(folder: Path, *arguments: str) -> Iterator[Up]:
         cwd=folder, env=quiet(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
+    running = Up(process, folder)
     try:
-        yield Up(process, folder)
+        yield running
     finally:
-        if process.poll() is None:
-            process.kill()
+        process.kill()
         process.wait()
+        running.reader.join()
         wait_until(lambda: not list(started_in(folder)), "the end of all that was started", WITHIN_S)
 
 
