@@ -169,6 +169,37 @@ def test_bytes_of_events_have_room_and_no_queue() -> None:
     asyncio.run(story())
 
 
+async def in_parts(caller: Caller, parts: int, *, ends: bool) -> bytes:
+    """Send a body in parts of 40 bytes, each once the one before is held; the answer, or nothing when we hang up."""
+    host, _, port = caller.api.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for number in range(1, parts + 1):
+        writer.write(b"28\r\n" + b" " * 40 + b"\r\n")
+        if number < parts or not ends:
+            held = f"\ntally_api_body_bytes {40.0 * number}\n"
+            await caller.until("/metrics", lambda found, held=held: held in found.json)
+    if ends:
+        writer.write(b"0\r\n\r\n")
+    try:
+        return await reader.readuntil(b"\r\n") if ends else b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("parts, ends, answer", [(2, True, b" 400 "), (3, True, b" 429 "), (2, False, b"")])
+def test_what_a_body_took_is_given_back(parts: int, ends: bool, answer: bytes) -> None:
+    """Each part takes its bytes; all are given back when the body is answered, has no room, or never ends."""
+
+    async def story() -> None:
+        async with serving(NOWHERE, Limits(events_held=100), kafka=False) as caller:
+            for _ in range(3):  # what was not given back would be missing the next time
+                assert answer in await in_parts(caller, parts, ends=ends)
+                await caller.until("/metrics", lambda found: "\ntally_api_body_bytes 0.0\n" in found.json)
+
+    asyncio.run(story())
+
+
 def test_what_is_not_there_is_json_too() -> None:
     """404 and 405 name what is wrong; a broken header is 400."""
 
