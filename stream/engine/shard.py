@@ -107,6 +107,7 @@ class Shard:
         self._publisher = parts.publisher(self)
         self._messages: list[ConsumerMessage] = []
         self._uncommitted = 0
+        self._writing = False
         self._dirty, self._room = asyncio.Event(), asyncio.Event()
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
@@ -300,7 +301,9 @@ class Shard:
         loop, counts = asyncio.get_running_loop(), msgspec.structs.asdict(self.state.header.counts)
         newest_ms, self._newest_ms = self._newest_ms, None
         began = loop.time()
+        self._writing = True
         await self._committer.write(commit)
+        self._writing = False
         self._committed = commit.next_offset
         if newest_ms is not None:
             self._telemetry.waits(commit.next_offset, newest_ms)
@@ -322,12 +325,13 @@ class Shard:
         """Return the offset that the totals in Redis must have reached to be fresh now.
 
         The high watermark; but where all below it is committed, and what came since was nothing but markers, the
-        commit's own offset, for no commit will ever say more.
+        commit's own offset, for no commit will ever say more. A commit that is being written is not committed: its
+        events are in Kafka and not in Redis, and holds must not lapse past them.
         """
         end = await self._parts.kafka.high_watermark(self.source)
         self._telemetry.lag.set(max(0, end - self._committed))
         state = self._state
-        if state is None or self._dirty.is_set() or self._uncommitted:
+        if state is None or self._dirty.is_set() or self._uncommitted or self._writing:
             return end
         return min(end, self._committed) if (state.header.next_offset or 0) >= end else end
 
