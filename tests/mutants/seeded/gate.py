@@ -407,4 +407,18 @@ MUTANTS = (
         "another number of partitions is not seen",
         (f"{ON_REDIS}test_two_numbers_of_partitions_at_once",),
     ),
+    Mutant(
+        "stream/engine/shard.py",
+        " or self._writing:",
+        ":",
+        "a commit on its way is as good as in Redis: holds lapse past its events",
+        ("tests/unit/stream/engine/test_shard_freshness.py",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "or self._uncommitted or self._writing:\n            return end",
+        "or self._uncommitted or self._writing:\n            return end if state is None else self._committed",
+        "totals are fresh as of what was committed, whatever Kafka has",
+        ("tests/unit/stream/engine/test_shard_freshness.py",),
+    ),
 )

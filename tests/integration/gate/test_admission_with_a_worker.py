@@ -1,0 +1,138 @@
+"""Under load on Apache Kafka, with a worker that lags, is killed and freezes, exactly the limit is admitted."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tallygate import AsyncGate, Reservation
+
+from tally import kafka as sending
+from tally.servers import EmbeddedRedis
+from tests.integration.commands.running import environment
+from tests.integration.gate.contest import STALE_S, Contest, Kind
+from tests.servers.fixtures import Broker
+from tests.servers.workers import Worker
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
+
+LIMIT = 1000
+LAG_S = 3.0
+TTL_S = 2.0
+SESSION_S = 6.0
+METRICS = """
+metrics:
+  calls: {event_name: call, type: counter, aggregation: count, windows: [year], lateness: 1s}
+limits:
+  - {metric: calls, window: year, limit: 1000}
+"""
+
+
+class House:
+    """An app with a worker of which each breath is followed by seconds in which it stands still."""
+
+    def __init__(self, env: Mapping[str, str], gate: AsyncGate) -> None:
+        self.env, self.gate = dict(env), gate
+        self.died = 0
+        self.stack = contextlib.ExitStack()
+
+    async def worker(self, **more: str) -> Worker:
+        """Start one more worker; it is ready."""
+        made = Worker({**self.env, **more}, arguments=("--session", str(SESSION_S)))
+        self.stack.callback(made.stop)
+        return await asyncio.to_thread(made.start)
+
+    async def fresh(self, customer: str, since: float, worker: Worker) -> None:
+        """Wait until the totals are fresh as of a moment, or the worker is dead."""
+        async with asyncio.timeout(120):
+            while worker.alive():
+                answer = await self.gate.check(customer, "calls", 0, max_staleness=STALE_S)
+                if answer.as_of is not None and answer.as_of.timestamp() > since:
+                    return
+                await asyncio.sleep(0.02)
+
+    async def lag(self, worker: Worker, customer: str, until: "asyncio.Task[None]") -> None:
+        """Let it lag until all is done, or it is dead: stand still for seconds, then come up to date, again and again."""
+        while worker.alive() and not until.done():
+            with contextlib.suppress(ProcessLookupError):  # it may die at any moment
+                worker.pause()
+                await asyncio.wait([until], timeout=LAG_S)
+                worker.resume()
+            await self.fresh(customer, time.time(), worker)
+
+
+def event(kind: Kind, id_: str, customer: str, hold: Reservation) -> bytes:
+    """An event that settles a hold; a late one is of years ago, a rejected one of tomorrow."""
+    assert hold.at is not None
+    at = hold.at.timestamp() + {"rejected": 86400, "late": -2 * 366 * 86400}.get(kind, 0)
+    stamp = hold.at if kind in {"counted", "duplicate"} else datetime.fromtimestamp(at, UTC)
+    about: dict[str, Any] = {"id": id_, "event_name": "call", "customer_id": customer, "reservation": hold.id}
+    return json.dumps({**about, "timestamp": stamp.isoformat()}).encode()
+
+
+@contextlib.asynccontextmanager
+async def house(kafka: Broker, redis: EmbeddedRedis, app: str, folder: Path) -> AsyncIterator[House]:
+    """A house of one partition, so that every customer has the same lag."""
+    metrics = folder / "metrics.yaml"
+    metrics.write_text(METRICS)
+    more = {"TALLY_REDIS": redis.url, "TALLY_METRICS": str(metrics), "TALLY_PARTITIONS": "1", "TALLY_MAX_AGE": "3650d"}
+    async with AsyncGate.from_url(redis.url, app, timeout=10) as gate:
+        made = House({**environment(kafka.bootstrap, app), **more}, gate)
+        with made.stack:
+            yield made
+
+
+async def killed(at: House, customer: str, everybody: "asyncio.Task[None]") -> None:
+    """Each worker dies by SIGKILL with a commit in Kafka of which nothing is in Redis; the last one lives."""
+    while not everybody.done():
+        doomed = {"TALLY_FAILPOINT": "after_end:5"} if at.died < 3 else {}
+        worker = await at.worker(**doomed)
+        await at.lag(worker, customer, everybody)
+        at.died += not worker.alive()
+        if everybody.done():
+            return
+    raise AssertionError("all was admitted before any worker died")
+
+
+async def frozen(at: House, customer: str, everybody: "asyncio.Task[None]") -> None:
+    """A worker freezes until another has taken its partition over, and then goes on as if nothing had been."""
+    first = await at.worker()
+    await at.fresh(customer, time.time(), first)
+    first.pause()
+    second = await at.worker()
+    first.resume()
+    await at.lag(second, customer, everybody)
+
+
+@pytest.mark.parametrize("trouble", [killed, frozen], ids=["killed", "frozen"])
+def test_exactly_the_limit_is_admitted_by_a_worker(
+    kafka: Broker, valkey_server: EmbeddedRedis, unique: str, tmp_path: Path, trouble: Any
+) -> None:
+    """64 clients, a lag longer than the holds live, workers that die or freeze: 1,000 of 1,000 are admitted."""
+
+    async def main() -> None:
+        async with house(kafka, valkey_server, unique, tmp_path) as at, sending.producer(kafka.bootstrap) as producer:
+            customer = "acme"
+
+            async def send(kind: Kind, id_: str, hold: Reservation) -> None:
+                value = event(kind, id_, customer, hold)
+                await producer.send_and_wait(at.env["TALLY_EVENTS_TOPIC"], value, key=customer.encode())
+
+            first = await at.worker()
+            await at.fresh(customer, time.time(), first)
+            await asyncio.to_thread(first.stop)
+            contest = Contest(at.gate, customer, LIMIT, TTL_S, send)
+            everybody = asyncio.create_task(contest.run())
+            await trouble(at, customer, everybody)
+            await everybody
+            await contest.settled()
+            contest.prove()
+            if trouble is killed:
+                assert at.died == 3
+
+    asyncio.run(main())
