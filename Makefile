@@ -17,7 +17,7 @@ ROUNDS ?= 10
 MINUTES ?= 5
 SEED ?= 1
 
-.PHONY: help setup demo test test-kafka chaos search mutants check bench format lock clean
+.PHONY: help setup demo test test-kafka chaos search mutants check bench bench-gate format lock clean
 
 help:
 	@echo "make demo        see it at work: embedded servers, a kill, a recount (60 s, nothing else needed)"
@@ -28,6 +28,7 @@ help:
 	@echo "make mutants     seed faults one at a time, and see that the tests find each"
 	@echo "make check       ruff, mypy, import-linter, the compose file, the Prometheus rules"
 	@echo "make bench       the same job on us and on stock Faust, side by side, on Apache Kafka"
+	@echo "make bench-gate  checks and reservations beside a bare GET and the limits library, on a Redis"
 	@echo "make setup       make .venv and nothing else;  make format  mend what ruff can mend"
 	@echo "make lock        pin the dependencies of pyproject.toml anew;  make clean  remove caches and .venv"
 
@@ -84,6 +85,10 @@ check-rules:
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
+
+bench-gate: setup
+	$(BIN)/python -m bench.gate $(ARGS)
+	$(BIN)/python -m bench.gate_cost
 
 format: setup
 	$(BIN)/ruff check --fix
