@@ -136,7 +136,7 @@ class Worker:
             config=self._gate.of(shard.number),
             below=shard.below,
             on_behind=shard.publish_since,
-            on_fenced=lambda: shard.lose("fenced in Redis"),
+            on_fenced=lambda: shard.lose("fenced in Redis", fenced=True),
             watch=self.telemetry.partition(shard.number),
         )
         self._publishers[shard.number] = publisher

@@ -5,37 +5,24 @@ Both promise that a reader of the changelog with `read_committed` sees a commit 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import aiokafka.producer.sender
 import msgspec
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stream import failpoints
 from stream.core.commit import Commit, Out
-
-# aiokafka sleeps this long (0.02 s as shipped) where a transaction begins before the broker has written the last
-# one's marker, which is always the case under group commit: the median of a one-record commit was 23 ms, and is 2.3.
-aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.001
-
-#: Bytes of one record batch before compression. Kafka's default limit for a batch is 1,048,588 bytes as sent.
-BATCH_BYTES = 900_000
+from stream.engine.transactions import REQUEST_TIMEOUT_MS, Message, Transactions
 
 #: Bytes of one record batch where a commit has to fit into one.
 ONE_BATCH_BYTES = 8_000_000
 
 #: Key of the changelog record that keeps the side records of a commit where there are no transactions.
 OUTBOX_KEY = b"O"
-
-#: Milliseconds after which the broker ends a transaction that a stopped worker left open. About the session timeout:
-#: a longer one holds back every reader of the changelog, a shorter one fails a commit that merely waits.
-TRANSACTION_TIMEOUT_MS = 15_000
-
-REQUEST_TIMEOUT_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +46,26 @@ class Topics:
 class Committer(Protocol):
     """Writes the commits of one partition, one after the other."""
 
+    one_batch: bool
+    """Whether a commit has to fit into one record batch, and nothing shuts out whoever wrote before."""
+
     async def start(self) -> None:
         """Shut out whoever wrote before, where the broker can do that."""
 
     async def write(self, commit: Commit) -> None:
         """Write a commit; on return it is durable, on an exception its fate is unknown: recover afresh."""
 
+    async def resend(self, stored: bytes | None, version: int) -> None:
+        """Send the side records of the last commit again where it is not known whether they went out.
+
+        `stored` is the value of the changelog's last record under `OUTBOX_KEY`, `version` the last commit's.
+        """
+
     async def stop(self) -> None:
         """Close the connections. Never raises."""
 
 
-def _batches(
-    producer: AIOKafkaProducer, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]]
-) -> list[BatchBuilder]:
+def _batches(producer: AIOKafkaProducer, records: Iterable[Message]) -> list[BatchBuilder]:
     """Pack records into as few batches as hold them, in order.
 
     Raises:
@@ -81,10 +75,10 @@ def _batches(
     batch, out = producer.create_batch(), []
     out.append(batch)
     for key, value, headers, timestamp in records:
-        if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+        if batch.append(timestamp=timestamp, key=key, value=value, headers=list(headers)) is None:
             batch = producer.create_batch()
             out.append(batch)
-            if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+            if batch.append(timestamp=timestamp, key=key, value=value, headers=list(headers)) is None:
                 msg = f"a record of {len(key or b'') + len(value or b'')} bytes is larger than a batch"
                 raise ValueError(msg)
     return out
@@ -105,66 +99,48 @@ async def _stop(producer: AIOKafkaProducer | None) -> None:
 class TransactionalCommitter:
     """One Kafka transaction for each commit, under the partition's own transactional id."""
 
+    one_batch = False
+
     def __init__(self, bootstrap: str, topics: Topics, partition: int, transactional_id: str) -> None:
-        self._bootstrap, self._topics, self._partition = bootstrap, topics, partition
-        self._transactional_id = transactional_id
-        self._producer: AIOKafkaProducer | None = None
+        self._topics, self._changelog = topics, TopicPartition(topics.changelog, partition)
+        self._transactions = Transactions(bootstrap, transactional_id, {topics.changelog, *topics.side.values()})
 
     async def start(self) -> None:
-        """InitProducerId: from its return on every write of the former owner is refused."""
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            acks="all",
-            transactional_id=self._transactional_id,
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=4 * BATCH_BYTES,
-            compression_type="zstd",
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-        await self._producer.start()
+        """From its return on every write of the former owner is refused."""
+        await self._transactions.start()
 
     async def write(self, commit: Commit) -> None:
-        """Write a commit.
+        """Write a commit: the changelog's records and the side records, all of them or none.
 
-        1. Begin: local, it succeeds for a fenced producer too.
-        2. Send the changelog's batches and the side records'.
-        3. Await each batch's future: one that failed alone would leave a transaction that commits the rest.
-        4. End the transaction.
+        Raises:
+            Fenced: another worker owns the partition.
+
         """
-        producer = self._producer
-        assert producer is not None, "start() comes first"
-        now = int(time.time() * 1000)
-        await producer.begin_transaction()  # 1
-        futures: list[Awaitable[object]] = [  # 2
-            await producer.send_batch(batch, self._topics.changelog, partition=self._partition)
-            for batch in _batches(producer, ((k, v, [], now) for k, v in commit.rows))
-        ]
-        for (topic, partition), batch in side_batches(producer, self._topics, commit.outbox, now):
-            futures.append(await producer.send_batch(batch, topic, partition=partition))
+        now, write = int(time.time() * 1000), self._transactions
+        records = [(self._changelog, [Message(key, value, (), now) for key, value in commit.rows])]
+        records += side_records(self._topics, commit.outbox, now)
+        await write.add([place for place, _ in records])
+        await write.produce(records)
         failpoints.hit("after_produce")
-        await asyncio.gather(*futures)  # 3
         failpoints.hit("before_end")
-        await producer.commit_transaction()  # 4
+        await write.end()
         failpoints.hit("after_end")
 
+    async def resend(self, stored: bytes | None, version: int) -> None:
+        """Nothing to do: side records are part of the transaction."""
+
     async def stop(self) -> None:
-        """Close the connections; an open transaction is left to the next owner's InitProducerId, which aborts it."""
-        producer, self._producer = self._producer, None
-        await _stop(producer)
+        """Close the connections; an open transaction is left to the next owner's start, which aborts it."""
+        await self._transactions.stop()
 
 
-def side_batches(
-    producer: AIOKafkaProducer, topics: Topics, outbox: Sequence[Out], now: int
-) -> Iterable[tuple[tuple[str, int], BatchBuilder]]:
-    """Yield the batches of side records, by topic and partition."""
-    by_place: dict[tuple[str, int], list[Out]] = {}
+def side_records(topics: Topics, outbox: Sequence[Out], now: int) -> list[tuple[TopicPartition, list[Message]]]:
+    """Gather side records by topic and partition; `now` (milliseconds) is the time of those that have none."""
+    by_place: dict[TopicPartition, list[Message]] = {}
     for out in outbox:
-        by_place.setdefault(topics.place(out), []).append(out)
-    for place, outs in by_place.items():
-        records = ((o.key, o.value, o.headers, now if o.timestamp_ms is None else o.timestamp_ms) for o in outs)
-        for batch in _batches(producer, records):
-            yield place, batch
+        message = Message(out.key, out.value, out.headers, now if out.timestamp_ms is None else out.timestamp_ms)
+        by_place.setdefault(TopicPartition(*topics.place(out)), []).append(message)
+    return list(by_place.items())
 
 
 class _Outbox(msgspec.Struct, array_like=True):
@@ -181,6 +157,8 @@ class SingleBatchCommitter:
     again at its next start, so that one of them may come twice. There is no fence: nothing but the consumer group
     keeps two workers apart. For trying things, not for money.
     """
+
+    one_batch = True
 
     def __init__(self, bootstrap: str, topics: Topics, partition: int) -> None:
         self._bootstrap, self._topics, self._partition = bootstrap, topics, partition
@@ -212,7 +190,7 @@ class SingleBatchCommitter:
         if commit.outbox:
             records = [tuple(o) for o in commit.outbox]
             rows.append((OUTBOX_KEY, msgspec.msgpack.encode([commit.version, records])))
-        batch, *more = _batches(producer, ((k, v, [], now) for k, v in rows))
+        batch, *more = _batches(producer, (Message(key, value, (), now) for key, value in rows))
         if more:
             msg = f"a commit of {len(rows)} rows does not fit into one record batch of {ONE_BATCH_BYTES} bytes"
             raise ValueError(msg)
@@ -237,9 +215,11 @@ class SingleBatchCommitter:
     async def _send(self, outbox: Sequence[Out], now: int) -> None:
         producer = self._producer
         assert producer is not None
-        futures: list[Any] = []
-        for (topic, partition), batch in side_batches(producer, self._topics, outbox, now):
-            futures.append(await producer.send_batch(batch, topic, partition=partition))
+        futures = [
+            await producer.send_batch(batch, place.topic, partition=place.partition)
+            for place, records in side_records(self._topics, outbox, now)
+            for batch in _batches(producer, records)
+        ]
         await asyncio.gather(*futures)
 
     async def stop(self) -> None:

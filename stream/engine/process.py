@@ -1,6 +1,7 @@
 """The worker process: the event loop, the signals, and an end that comes in time."""
 
 import asyncio
+import gc
 import logging
 import os
 import threading
@@ -15,6 +16,12 @@ log = logging.getLogger(__name__)
 #: Seconds from SIGTERM or SIGINT to the end of the process. Kubernetes sends SIGKILL after 30. Ending sooner than all
 #: is tidy loses nothing: what is not committed, the next owner reads again.
 GRACE = 15.0
+
+
+#: Allocations, net of deallocations, between two collections of the youngest objects, and so many of those between two
+#: of the middle ones. The old ones are never looked through on their own: rows are freed as they go and hold no cycles,
+#: and a look through 100,000 of them stopped the worker for 75 to 150 ms, several times a minute.
+GC_THRESHOLDS = (1_000, 10, 1_000_000)
 
 
 class _Worker(faust.Worker):
@@ -45,6 +52,8 @@ def run(app: App) -> None:
         SystemExit: always; code 0 after a signal, 1 after a failure.
 
     """
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.freeze()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = _Worker(app, loop=loop, quiet=True, loglevel=None, redirect_stdouts=False, override_logging=False)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 from aiokafka import TopicPartition
@@ -19,15 +19,17 @@ from stream import failpoints
 from stream.core.commit import Commit, Out
 from stream.core.header import Fingerprint
 from stream.engine.blocks import Block, Record
-from stream.engine.committer import OUTBOX_KEY, Committer, SingleBatchCommitter
+from stream.engine.committer import OUTBOX_KEY, Committer
 from stream.engine.kafka import Kafka
 from stream.engine.state import State
+from stream.engine.transactions import Fenced
 from stream.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
-#: Blocks that may be folded and not yet committed. More would only grow the commit: the writer takes all there is.
-MOST_UNCOMMITTED = 4
+#: Records that may be folded and not yet committed. Not blocks: at a steady thousand events a second a block is a few
+#: records, and a partition that waits here makes the blocks of the others wait behind its own.
+MOST_UNCOMMITTED = 20_000
 
 #: Records that are folded between two commits where a commit has to fit into one record batch.
 SLICE = 500
@@ -39,6 +41,13 @@ class Halted(Exception):  # noqa: N818 - what happened, not a fault of the calle
 
 class Dropped(Exception):  # noqa: N818 - likewise
     """The shard was dropped while something waited for it."""
+
+
+class Loss(NamedTuple):
+    """Why a shard was lost, and whether to another worker."""
+
+    why: str
+    fenced: bool
 
 
 class Publisher(Protocol):
@@ -109,7 +118,7 @@ class Shard:
         self._uncommitted = 0
         self._writing = False
         self._dirty, self._room = asyncio.Event(), asyncio.Event()
-        self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._lost: asyncio.Future[Loss] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._telemetry = parts.telemetry.partition(number)
         self._counts: dict[str, int] = {}
@@ -166,8 +175,7 @@ class Shard:
                 failpoints.hit("during_recovery")
         state.restored()
         await self._hold_against_log(state)  # 4
-        if isinstance(self._committer, SingleBatchCommitter):
-            await self._committer.resend(outbox, state.header.version)
+        await self._committer.resend(outbox, state.header.version)
         state.begin_term()  # 5
         state.publish_since(held)
         first = state.take()
@@ -205,7 +213,7 @@ class Shard:
         if header.next_offset < begin:
             raise Halted(gone(tp, header.next_offset, begin))
         # The embedded broker says less than the end; there the record itself tells.
-        if last.offset >= end and not isinstance(self._committer, SingleBatchCommitter):
+        if last.offset >= end and not self._committer.one_batch:
             msg = f"{where}: the log ends at {end}, yet offset {last.offset} was counted: it was truncated or made anew. {mend}"
             raise Halted(msg)
         if last.offset < begin:
@@ -235,7 +243,7 @@ class Shard:
             False where the block does not continue what was read: the caller seeks to `wanted`.
 
         """
-        one_batch = isinstance(self._committer, SingleBatchCommitter)
+        one_batch = self._committer.one_batch
         most = 1 if one_batch else MOST_UNCOMMITTED
         for piece in self._pieces(block, SLICE if one_batch else len(block.records)):
             while self.running and self._uncommitted >= most:
@@ -255,7 +263,7 @@ class Shard:
                 self.lose(f"a fold failed: {exc!r}")
                 return True
             failpoints.hit("after_fold")
-            self._uncommitted += 1
+            self._uncommitted += max(1, len(rest.records))
             if piece.end == block.end:
                 self._messages.append(message)
             self._dirty.set()
@@ -356,17 +364,20 @@ class Shard:
 
     # -- the end
 
-    def lose(self, why: str) -> None:
-        """Stop folding, committing and publishing at once. Idempotent; memory goes with `close`."""
+    def lose(self, why: str, *, fenced: bool = False) -> None:
+        """Stop folding, committing and publishing at once. Idempotent; memory goes with `close`.
+
+        `fenced` says that another worker writes where this one did.
+        """
         self.running = False
         self._state = None
         for task in self._tasks:
             task.cancel()
         self._room.set()
         if not self._lost.done():
-            self._lost.set_result(why)
+            self._lost.set_result(Loss(why, fenced))
 
-    async def lost(self) -> str:
+    async def lost(self) -> Loss:
         """Wait until the shard is lost; return why."""
         return await asyncio.shield(self._lost)
 
@@ -385,7 +396,7 @@ class Shard:
                 return
             exc = ended.exception()
             log.warning("%s: %s failed, the partition is taken over afresh: %r", self.source, what, exc)
-            self.lose(f"{what}: {exc!r}")
+            self.lose(f"{what}: {exc!r}", fenced=isinstance(exc, Fenced))
 
         task.add_done_callback(done)
 

@@ -1,15 +1,16 @@
 """The shards of this worker: who owns what, from rebalance to rebalance."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from faust.types import TP, ConsumerMessage
 
-from stream.engine.shard import Dropped, Halted, Parts, Poison, Shard
+from stream.engine.shard import Dropped, Halted, Loss, Parts, Poison, Shard
+from stream.engine.transactions import Fenced
 
 if TYPE_CHECKING:
     from stream.engine.blocks import Block
@@ -118,28 +119,29 @@ class Shards:
             try:
                 async with self._together:
                     await shard.take_over()
+                gc.freeze()  # what was recovered stays: no collection looks at it again
                 self._place({tp: shard.wanted})
                 log.info("%s: running from offset %s, %d rows recovered", tp, shard.wanted, shard.recovered_rows)
                 running = asyncio.get_running_loop().time()
-                why = await shard.lost()
+                loss = await shard.lost()
                 if asyncio.get_running_loop().time() - running > LONG_LIFE:
                     pause = FIRST_PAUSE
             except Halted as exc:
                 self._halt(number, exc)
                 return
-            except (ProducerFenced, InvalidProducerEpoch):
-                why = "fenced"
+            except Fenced:
+                loss = Loss("fenced", fenced=True)
             except Dropped:
-                why = "dropped"
+                loss = Loss("dropped", fenced=False)
             except Exception as exc:
                 log.exception("%s: takeover failed, next try in %.1f s", tp, pause)
-                why = f"takeover: {exc!r}"
+                loss = Loss(f"takeover: {exc!r}", fenced=False)
             self._place({tp: None})
             await shard.close()
-            self._parts.telemetry.partition(number).failed(why.partition(":")[0])
-            if "enced" in why or "InvalidProducerEpoch" in why:
+            self._parts.telemetry.partition(number).failed(loss.why.partition(":")[0])
+            if loss.fenced:
                 # Another worker has it, or had it. Who owns it now is the group's to say.
-                log.warning("%s: %s; asking for a new assignment", tp, why)
+                log.warning("%s: %s; asking for a new assignment", tp, loss.why)
                 self._parts.telemetry.partition(number).fenced()
                 self._rejoin()
                 await _within(regenerated.wait(), REJOIN_PATIENCE)
@@ -158,9 +160,14 @@ class Shards:
         if shard is not None:
             shard.lose(why)
             self._parts.telemetry.forget(number)
-            task = asyncio.create_task(shard.close())
+            task = asyncio.create_task(self._closed(shard))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    async def _closed(self, shard: Shard) -> None:
+        """Close a shard; its connections and tasks are the only old objects that hold cycles."""
+        await shard.close()
+        gc.collect()
 
     async def sweep_forever(self) -> None:
         """Spend a little, again and again, on what expires."""

@@ -3,26 +3,54 @@
 from tests.mutants.catalogue import Mutant
 
 KAFKA = "tests/integration/engine/test_engine_on_kafka.py::"
+TRANSACTIONS = "tests/integration/engine/test_transactions.py::"
 EMBEDDED = "tests/integration/engine/test_engine_on_embedded.py::"
 
 MUTANTS = (
     Mutant(
         "stream/engine/committer.py",
-        "        await producer.begin_transaction()  # 1\n",
-        "        await producer.begin_transaction()\n"
-        "        head = _batches(producer, [(*commit.rows[0], [], now)])[0]\n"
-        "        await (await producer.send_batch(head, self._topics.changelog, partition=self._partition))\n"
-        "        await producer.commit_transaction()\n"
-        "        await producer.begin_transaction()\n",
+        "        await write.add([place for place, _ in records])\n",
+        "        await write.add([self._changelog])\n"
+        "        await write.produce([(self._changelog, [Message(*commit.rows[0], (), now)])])\n"
+        "        await write.end()\n"
+        "        await write.add([place for place, _ in records])\n",
         "the header is written outside the transaction",
         (f"{KAFKA}test_a_kill_within_a_commit_leaves_all_of_it_or_nothing",),
     ),
     Mutant(
-        "stream/engine/committer.py",
-        "        await asyncio.gather(*futures)  # 3\n",
-        "        await asyncio.gather(*futures, return_exceptions=True)\n",
+        "stream/engine/transactions.py",
+        "        raise error\n    await asyncio.sleep(pause)",
+        "        return pause\n    await asyncio.sleep(pause)",
+        "what the broker refused is tried again for ever",
+        (f"{TRANSACTIONS}test_what_the_broker_refuses_is_raised",),
+    ),
+    Mutant(
+        "stream/engine/transactions.py",
+        "            if not failed:\n                return\n",
+        "            return\n",
         "a batch that failed alone is passed over",
-        (f"{KAFKA}test_a_commit_that_cannot_be_written_whole_is_not_written_at_all",),
+        (f"{TRANSACTIONS}test_what_the_broker_refuses_is_raised",),
+    ),
+    Mutant(
+        "stream/engine/transactions.py",
+        "        self._sequences[place] = (self._sequences.get(place, 0) + count) & 0x7FFFFFFF\n",
+        "",
+        "batches are not numbered through: the second one is taken for the first",
+        (f"{TRANSACTIONS}test_more_than_a_batch_is_still_one_transaction",),
+    ),
+    Mutant(
+        "stream/engine/transactions.py",
+        "        raise Fenced(repr(error)) from error\n",
+        "        return pause\n",
+        "a writer that was shut out tries on",
+        (f"{TRANSACTIONS}test_a_writer_that_was_shut_out_writes_nothing",),
+    ),
+    Mutant(
+        "stream/engine/transactions.py",
+        "error not in {NoError, DuplicateSequenceNumber}",
+        "error is not NoError",
+        "a batch that the broker has already is a failure",
+        (f"{TRANSACTIONS}test_a_batch_that_is_sent_twice_is_written_once",),
     ),
     Mutant(
         "stream/engine/app.py",
@@ -53,11 +81,9 @@ MUTANTS = (
         (f"{KAFKA}test_events_deleted_before_they_were_counted_stop_the_partition", "stream/engine/blocks.py"),
     ),
     Mutant(
-        "stream/engine/transport.py",
-        "                blocks[TP(tp.topic, tp.partition)] = Block(start, fetched.get(tp, ()), end)",
-        "                records = fetched.get(tp, ())\n"
-        "                if records:\n"
-        "                    blocks[TP(tp.topic, tp.partition)] = Block(start, records, records[-1].offset + 1)",
+        "stream/engine/fetching.py",
+        "    return Block(start, records, unread.next_fetch_offset)\n",
+        "    return Block(start, records, records[-1].offset + 1 if records else start)\n",
         "a block ends with its last record: markers are never passed",
         (f"{KAFKA}test_markers_and_aborted_events_do_not_stop_the_stream",),
     ),
@@ -98,7 +124,7 @@ MUTANTS = (
     ),
     Mutant(
         "stream/engine/shard.py",
-        '            self.lose(f"{what}: {exc!r}")\n',
+        '            self.lose(f"{what}: {exc!r}", fenced=isinstance(exc, Fenced))\n',
         "",
         "after a commit that failed the shard folds on",
         (f"{KAFKA}test_a_commit_that_cannot_be_written_whole_is_not_written_at_all",),
