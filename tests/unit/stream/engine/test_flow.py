@@ -20,7 +20,7 @@ class Quiet(Consumer):
         self.flow_active = True
         self.app = type("App", (), {"in_recovery": False})()
 
-    async def sleep(self, n: Any) -> None:
+    async def sleep(self, _: Any) -> None:
         raise AssertionError("a wait that nothing can end")
 
     def _get_active_partitions(self) -> set[TP]:
