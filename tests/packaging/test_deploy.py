@@ -36,9 +36,9 @@ def test_compose_file_is_valid() -> None:
 def test_every_service_has_a_health_check_and_is_reached_from_this_machine_only() -> None:
     """Workers have theirs from the image; no port is open to the network."""
     services = compose()["services"]
-    assert sorted(services) == ["grafana", "kafka", "prometheus", "redis", "worker-1", "worker-2"]
+    assert sorted(services) == ["api", "grafana", "kafka", "prometheus", "redis", "worker-1", "worker-2"]
     checked = {name for name, service in services.items() if "healthcheck" in service}
-    assert checked == {"grafana", "kafka", "prometheus", "redis"}
+    assert checked == {"api", "grafana", "kafka", "prometheus", "redis"}
     assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
     ports = [port for service in services.values() for port in service["ports"]]
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
