@@ -74,7 +74,10 @@ class Alerts:
             value = reading.whole_slots(series, row, n)[shape.layout.first[n, i] :][
                 : 1 if column.aggregation == "count" else 2
             ]
-            end = row.zone.calendar.end(shape.numbers[n], start)
+            end, keep = row.zone.calendar.end(shape.numbers[n], start), shape.keeps[shape.counting[i].lateness]
+            if not kept(end, keep[shape.numbers[n]], clock_us):  # it stays as it is, and what it crossed is forgotten
+                guards.append(NEVER)
+                continue
             ahead = self._compare(
                 customer, column.key, group, shape.numbers[n], start, end, series.shown(i, value), clock_us, order
             )
@@ -88,10 +91,10 @@ class Alerts:
         for n, i in shape.watched:
             start = w[shape.at[n]]
             cell = series.find(row, n, start)
-            if cell is not None:
+            end, keep = row.zone.calendar.end(shape.numbers[n], start), shape.keeps[shape.counting[i].lateness]
+            if cell is not None and kept(end, keep[shape.numbers[n]], clock_us):
                 column, first = shape.layout.columns[i], shape.layout.first[n, i]
                 slots = shape.values[n](cell)[3:][first : first + (1 if column.aggregation == "count" else 2)]
-                end = row.zone.calendar.end(shape.numbers[n], start)
                 self._compare(
                     customer, column.key, group, shape.numbers[n], start, end, series.shown(i, slots), clock_us, order
                 )
@@ -109,7 +112,7 @@ class Alerts:
                 continue
             kind = KINDS.index(window)
             total = state.total(kind, w[1 + kind])
-            if total is not None:
+            if total is not None and kept(total.end, states.built.keeps[kind], clock_us):
                 value = Decimal(total.value)
                 self._compare(
                     entry.customer, states.built.key, group, kind, total.start, total.end, value, clock_us, order

@@ -106,6 +106,8 @@ class Verdicts:
         if parts is not None:
             hour = clock_us // HOUR_US
             self.book.contributions.put(digest, Contribution(hour, customer, w[0], record.offset, parts))
+        if former is not None:
+            self._watch_again(former, clock_us, record.offset)
         if bad:
             self._partial(record, bad)
 
@@ -156,6 +158,16 @@ class Verdicts:
                 if (states.built.key, states.built.metric.shape) == (each.metric, each.shape):
                     order = former.order if each.order is None else each.order
                     states.remove(former.customer, group_in(each), value_in(each), w, order, clock_us)
+
+    def _watch_again(self, former: Contribution, clock_us: int, order: int) -> None:
+        """Compare with limits what a replacement has taken from: a gauge may have fallen below one, a sum have risen."""
+        w = self.book.zone_for(former.customer).calendar.windows(former.us)
+        for each in former.parts:
+            for states in self.book.states:
+                if states.watched and (states.built.key, states.built.metric.shape) == (each.metric, each.shape):
+                    group = group_in(each)
+                    for entry in (states.entry(former.customer, at) for at in dict.fromkeys((None, group))):
+                        self.book.alerts.state(states, entry, w, clock_us, order)
 
     def _untimely(self, us: int, clock_us: int, stamped_us: int) -> Refusal | None:
         if self.rules.simulate:

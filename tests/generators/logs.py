@@ -81,7 +81,7 @@ def make_log(rnd: Random, features: Collection[str] = FEATURES, most: int = 60) 
         elif sent and rnd.randrange(12) == 0:
             then, value = rnd.choice(sent)
             wall = max(wall, then + 7 * DAY + 300 + rnd.choice((-3_600, -1, 0, 1, 3_599, 3_600, 7_200)))
-            timestamp = wall * 1_000
+            timestamp = max(wall * 1_000, 0)  # Kafka has none before 1970
             value = retimed(value, wall * 1_000_000)
         sent.append((wall, value))
         partition, key = place(rnd, made, value, upstream, len(log.partitions))

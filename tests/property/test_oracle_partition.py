@@ -19,13 +19,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from schemas.load import load
 from stream.core.commit import Commit, Out
 from stream.core.partition import Partition
-from stream.core.plan import Plan, Rules as Settled
+from stream.core.plan import Plan, Rules
 from tests.generators.definitions import FEATURES
 from tests.generators.logs import Log, make_log, place
 from tests.oracle.alarms import Alarm, alarms, scaled
 from tests.oracle.log import LogIndex, Settings
 from tests.oracle.readings import OVERALL
-from tests.oracle.rules import Rules, lateness
 from tests.oracle.times import KINDS, SECOND
 from tests.oracle.values import Number, compact, read_json
 
@@ -49,8 +48,8 @@ class World:
     def __init__(self, log: Log, rnd: Random, keep: Mapping[str, int]) -> None:
         """`keep`: the retention of some kinds of window, in microseconds, where it is not the default."""
         self.log, self.rnd = log, rnd
-        usual = Settled().keep_us
-        rules = Settled(keep_us=tuple(keep.get(kind, own) for kind, own in zip(KINDS, usual, strict=True)))
+        usual = Rules().keep_us
+        rules = Rules(keep_us=tuple(keep.get(kind, own) for kind, own in zip(KINDS, usual, strict=True)))
         self.plan = Plan(load(compact(log.definitions).decode(), "metrics.json"), rules)
         count = len(log.partitions)
         self.changelog: list[list[Row]] = [[] for _ in range(count)]
@@ -209,24 +208,13 @@ def check_whole(index: LogIndex, world: World, number: int) -> None:
     """At the end Redis shows every window that has a row and is open, ahead of the clock, or the last that ended."""
     position = world.partitions[number].header.next_offset or 0
     for row in index.rows():
-        own = lateness(index.rules.metrics[row.metric])
-        kept = index.settings.kept(row.kind) if own is None else own
         now, end = index.rules.calendar(row.customer).window(row.kind, index.clock // SECOND), row.window[1]
         total = index.total(row.customer, row.metric, row.kind, row.window[0], position, row.group)
         if total is None or (end is not None and now[0] is not None and end < now[0]):
             continue
         name = row.metric + (row.group.decode() if row.group != OVERALL else "")
-        text = world.shown[number][row.customer][1].get(name, '{"w": {}}')
-        if end is not None and end * SECOND + kept <= index.clock and shared(index.rules, row.metric):
-            continue  # what is made of buckets is not shown when it takes no more events
+        text = world.shown[number][row.customer][1][name]
         assert (row.kind, *row.window, *total) in [window[:5] for window in windows_of(text)], row
-
-
-def shared(rules: Rules, key: str) -> bool:
-    """Whether a metric's windows are made of smaller ones, so that an event in one of those is in all."""
-    metric = rules.metrics[key]
-    tumbling = metric["type"] == "rate" and not metric.get("sliding")
-    return tumbling or (metric["type"] != "gauge" and rules.upserts(metric["event_name"]))
 
 
 def check_usage(index: LogIndex, world: World, number: int) -> None:

@@ -13,13 +13,16 @@ from functools import partial
 from typing import Any, Protocol
 
 from schemas.definitions import Rounding
-from stream.core.metrics.base import SECOND_US, CalendarLike, Shown, Value, Windows
+from stream.core.metrics.base import SECOND_US, CalendarLike, Shown, Value, Windows, kept
 from stream.core.metrics.packs import Chunks, Packs, key_of
 from stream.core.metrics.windowed import NEVER, Cell, Fold, Span, WindowedState, span_of
 from stream.core.metrics.wire import decode, encode
 
 STALE: Any = object()
 """A window's `rest` that must be made again from its buckets."""
+
+OVER: Any = object()
+"""In place of a window's `frozen`: it takes no events any more, though its buckets do; `rest` is what it was then."""
 
 
 class Combine(Protocol):
@@ -95,8 +98,6 @@ class BucketState(WindowedState):
         "_start_of",
     )
 
-    parted = False  # its windows share their buckets
-
     def __init__(
         self,
         fold: Fold,
@@ -137,6 +138,8 @@ class BucketState(WindowedState):
         else:
             late = super().fold(w, order, value, clock_us)
         if late < len(self._ats) or self.span.simulate:
+            if late:
+                self._part(w, clock_us)
             start = self._start_of(w)
             hot = self._hot
             if hot is not None and hot.start == start:
@@ -146,6 +149,22 @@ class BucketState(WindowedState):
             else:
                 self._fold_bucket(start, w, order, value, clock_us)
         return late
+
+    def _part(self, w: Windows, clock_us: int) -> None:
+        """Let those windows of an instant stay as they are that are no longer kept, before one of its buckets changes."""
+        if self.span.simulate:
+            return
+        for position, at in enumerate(self._ats):
+            if not kept(self._end(position, w[at]), self.span.keep[position], clock_us):
+                cell = self._held(position, w[at])
+                if cell is not None and cell.events and cell.acc.frozen is not OVER:
+                    cell.acc = Pair(OVER, self._combine.copy(self._whole(position, cell)))
+                    if not self._combine.keep:
+                        self._frozen_dirty[position, cell.start] = cell.acc
+
+    def _accs(self, w: Windows) -> list[Any]:
+        """See `WindowedState._accs`: of those that still follow their buckets."""
+        return [pair for pair in super()._accs(w) if pair.frozen is not OVER]
 
     def _add_to(self, acc: Pair, value: Any, us: int, order: int) -> Pair:  # noqa: ARG002 - the bucket takes the value
         return acc
@@ -194,7 +213,7 @@ class BucketState(WindowedState):
         w = self.calendar.windows(start * SECOND_US)
         for position, at in enumerate(self._ats):
             cell = self._held(position, w[at])
-            if cell is not None:
+            if cell is not None and cell.acc.frozen is not OVER:
                 cell.acc.frozen = self._combine.take(cell.acc.frozen, bucket)
                 if not self._combine.keep:
                     self._frozen_dirty[position, cell.start] = cell.acc
@@ -212,6 +231,8 @@ class BucketState(WindowedState):
     def _whole(self, position: int, cell: Cell) -> Any:
         """What all of a window's buckets make; not to be changed."""
         combine, pair, hot = self._combine, cell.acc, self._hot
+        if pair.frozen is OVER:
+            return pair.rest
         if pair.rest is STALE:
             pair.rest = self._again(cell.start, self._end(position, cell.start), pair.frozen)
         if hot is not None and hot.events and self._hot_w[self._ats[position]] == cell.start:
@@ -232,6 +253,8 @@ class BucketState(WindowedState):
 
     def _plain(self, cell: Cell) -> list[Any]:
         combine, pair = self._combine, cell.acc
+        if pair.frozen is OVER:
+            return [cell.start, cell.events, *([combine.plain(pair.rest)] if combine.keep else [None])]
         if not combine.keep:
             return [cell.start, cell.events]
         rest = None if pair.rest is STALE else [combine.plain(pair.rest)]
@@ -239,15 +262,18 @@ class BucketState(WindowedState):
 
     def _cell(self, position: int, plain: list[Any]) -> Cell:
         combine = self._combine
+        start, events, *more = plain
         if combine.keep:
-            start, events, frozen, rest = plain
+            if len(more) == 1:
+                return Cell(start, events, Pair(OVER, combine.restored(more[0])))
+            frozen, rest = more
             return Cell(start, events, Pair(combine.restored(frozen), combine.restored(rest[0]) if rest else STALE))
-        start, events = plain
         pair = self._frozen_dirty.get((position, start))
         if pair is not None:
             return Cell(start, events, pair)
         data = self._frozen.get(self._frozen_name(position, start))
-        return Cell(start, events, Pair(combine.empty() if data is None else combine.restored(decode(data)), STALE))
+        frozen = combine.empty() if data is None else combine.restored(decode(data))
+        return Cell(start, events, Pair(OVER, frozen) if more else Pair(frozen, STALE))
 
     def _frozen_name(self, position: int, start: int) -> bytes:
         return b"z" + bytes((self.span.kinds[position],)) + key_of(start)
@@ -272,7 +298,8 @@ class BucketState(WindowedState):
         self._buckets.save(out)
         for (position, start), pair in self._frozen_dirty.items():
             name = self._frozen_name(position, start)
-            data = b"" if pair.rest is None else encode(self._combine.plain(pair.frozen))
+            held = pair.rest if pair.frozen is OVER else pair.frozen
+            data = b"" if pair.rest is None else encode(self._combine.plain(held))
             self._parts.put(name, data, out)
             self._frozen.pop(name, None)
             if data:

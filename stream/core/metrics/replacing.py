@@ -142,6 +142,7 @@ class ReplacingState(BucketState):
         items = self._items.get(start)
         if items is None or key not in items:
             return  # it came too late to be counted, or is long final
+        self._part(w, clock_us)
         counted = False
         for position, at in enumerate(self._ats):
             if kept(self._end(position, w[at]), self.span.keep[position], clock_us) or self.span.simulate:

@@ -6,7 +6,7 @@ one before it are at hand; older ones lie in packs.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from schemas.definitions import KINDS, Metric as Definition, Rounding
 from stream.core.metrics.around import around
@@ -138,9 +138,6 @@ class WindowedState:
         self.dirty = self._before_dirty = False
         if chunks:
             self._load(chunks)
-
-    parted: ClassVar[bool] = True
-    """Whether a window that takes events no more stays as it is, whatever the longer ones still take."""
 
     # -- the fold
 
@@ -308,7 +305,7 @@ class WindowedState:
             if newest.start < previous:
                 continue
             ended = self._find(position, previous)
-            if ended is not None and (self.parted or kept(open_, self.span.keep[position], clock_us)):
+            if ended is not None:
                 out.append(self._show(position, ended))
             if newest.start == open_:
                 if newest.events:

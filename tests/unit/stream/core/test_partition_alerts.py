@@ -4,7 +4,9 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from schemas.definitions import Limit, Metric
+import pytest
+
+from schemas.definitions import EventRule, Limit, Metric
 from tests.partitions import NOON, World, counter, definitions, event
 
 HOURLY = Limit(metric="calls", window="hour", limit=Decimal(3), warn_at=(Decimal("0.5"),))
@@ -160,3 +162,52 @@ def test_a_gauge_whose_events_all_came_too_late_is_none() -> None:
     world.run(event(1, NOON + 2, p={"v": 1}))
     assert world.redis["acme"]["level"].endswith('"s":"6","ss":"6"}')
     assert told(world) == [("level", "1", "6")]
+
+
+UPSERT = {"call": EventRule(on_duplicate="upsert")}
+
+
+def test_a_replacement_that_no_longer_counts_lets_a_gauge_be_told_anew() -> None:
+    """The state falls below its limit when the event that carried it there goes, and is told when it is back."""
+    level = Metric(
+        key="level",
+        name="level",
+        event_name="call",
+        type="gauge",
+        aggregation="latest",
+        event_type="delta",
+        property="v",
+        windows=("hour",),
+    )
+    limit = Limit(metric="level", window=None, limit=Decimal(3))
+    world = World(definitions(level, limits=(limit,), events=UPSERT))
+    world.run(event(0, p={"v": 1}), event(1, id="a", p={"v": 4}))
+    assert told(world) == [("level", "1", "5")]
+    world.run(event(2, id="a"))
+    world.run(event(3, p={"v": 2}))
+    assert told(world) == [("level", "1", "5"), ("level", "1", "3")]
+
+
+def test_what_a_replacement_takes_away_may_raise_a_sum() -> None:
+    """The limit is reached by the event that is gone, and told with it."""
+    metric = counter("sum", "sum", property="v", windows=("day",))
+    limit = Limit(metric="sum", window="day", limit=Decimal(5))
+    world = World(definitions(metric, limits=(limit,), events=UPSERT))
+    world.run(event(0, id="a", p={"v": -3}), event(1, p={"v": 6}))
+    assert told(world) == []
+    world.run(event(2, id="a"))
+    assert told(world) == [("sum", "1", "6")]
+
+
+@pytest.mark.parametrize("aggregation", ["count", "unique"])
+def test_a_window_that_takes_events_no_more_is_not_told_again(aggregation: str) -> None:
+    """An event that is late for it alone leaves it as it was, also when what it crossed has been forgotten."""
+    metric = counter("calls", aggregation, property="v", lateness_us=1_000_000)
+    world = World(definitions(metric, limits=(Limit(metric="calls", window="hour", limit=Decimal(1)),)))
+    world.run(event(0, p={"v": 1}))
+    world.run(event(1, NOON + 3602, customer_id="other"))
+    world.sweep()
+    world.commit()
+    world.run(event(2, stamp=NOON + 3602, p={"v": 2}))
+    keys = [out.key for out in world.outbox if out.to == "alerts"]
+    assert keys.count(b"acme") == 1

@@ -49,15 +49,20 @@ def test_a_day_may_be_kept_for_less_time_than_its_hours(metric: Metric, restarte
     world.run(event(2, NOON + 11 * HOUR + 6, stamp=later, p={"v": 3}))
     assert world.partition.header.counts.late == 2
     assert world.usage(NOON + 11 * HOUR) == {("calls", "{}", "hour"): ("3", 3), ("calls", "{}", "total"): ("3", 3)}
-    if metric.type == "counter" and not upsert:  # what is made of buckets is not shown when it takes no more events
-        assert [row[2:4] for row in world.windows("calls")["day"]] == [["1", 1]]
+    assert [row[2:4] for row in world.windows("calls")["day"]] == [["1", 1]]
 
 
-@pytest.mark.parametrize("aggregation", ["count", "unique"])
-def test_the_window_that_ended_last_stays_in_redis(aggregation: str) -> None:
+SHORT: dict[str, Any] = {"windows": ("hour",), "lateness_us": 1_000_000}
+
+
+@pytest.mark.parametrize(
+    "metric", [counter("calls", **SHORT), counter("calls", "unique", property="v", **SHORT), rate(**SHORT)]
+)
+@pytest.mark.parametrize("upsert", [False, True])
+def test_the_window_that_ended_last_stays_in_redis(metric: Metric, upsert: bool) -> None:
     """However short the lateness: it goes when the next one ends, though it takes no event any more."""
-    metric = counter("calls", aggregation, property="v", windows=("hour",), lateness_us=1_000_000)
-    world = World(definitions(metric))
+    rules = {"call": EventRule(on_duplicate="upsert" if upsert else "drop")}
+    world = World(definitions(metric, events=rules))
     world.run(event(0, p={"v": 1}))
     world.run(event(1, customer_id="other", stamp=NOON + 2 * HOUR - 1, p={"v": 1}))
     world.sweep()
@@ -71,3 +76,36 @@ def test_the_window_that_ended_last_stays_in_redis(aggregation: str) -> None:
     world.sweep()
     world.commit()
     assert world.windows("calls") == {}
+
+
+@pytest.mark.parametrize("metric", [rate(lateness_us=1_000_000), counter("calls", lateness_us=1_000_000)])
+@pytest.mark.parametrize("upsert", [False, True])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_hour_that_is_over_stays_as_it_is(metric: Metric, upsert: bool, restarted: bool) -> None:
+    """An event that comes too late for it counts in the day, and Redis shows both as they should be."""
+    rules = {"call": EventRule(on_duplicate="upsert" if upsert else "drop")}
+    world = World(definitions(metric, events=rules))
+    world.run(event(0), event(1, id="a"))
+    for number in (2, 3):
+        if restarted:
+            world.restart()
+        world.run(event(number, NOON + 5, stamp=NOON + HOUR + 2))
+    assert [row[2:4] for row in world.windows("calls")["hour"]] == [["2", 2]]
+    assert [row[2:4] for row in world.windows("calls")["day"]] == [["4", 4]]
+    world.run(event(4, NOON + 7, stamp=NOON + HOUR + 2, id="a"))
+    assert [row[2:4] for row in world.windows("calls")["hour"]] == [["2", 2]]
+    assert [row[2:4] for row in world.windows("calls")["day"]] == [["4", 4]]
+    assert (world.partition.header.counts.replaced, world.partition.header.counts.late) == (
+        (1, 3) if upsert else (0, 2)
+    )
+
+
+@pytest.mark.parametrize("metric", [rate(lateness_us=1_000_000), counter("calls", lateness_us=1_000_000)])
+def test_a_replacement_leaves_an_hour_that_is_over_as_it_is(metric: Metric) -> None:
+    """The event that it takes back has been counted there for good; in the day the new one stands in its place."""
+    world = World(definitions(metric, events={"call": EventRule(on_duplicate="upsert")}))
+    world.run(event(0), event(1, id="a"))
+    world.run(event(2, NOON + 2 * HOUR, stamp=NOON + 2 * HOUR - 1, id="a"))
+    assert [row[2:4] for row in world.windows("calls")["hour"]] == [["2", 2], ["1", 1]]
+    most = "1" if metric.type == "rate" else "2"
+    assert [row[2:4] for row in world.windows("calls")["day"]] == [[most, 2]]
