@@ -17,7 +17,8 @@ from schemas.definitions import KINDS
 from schemas.totals import encode, instant, instant_us, plain
 from stream.core import reading, wire
 from stream.core.commit import Out
-from stream.core.general import Entry, States
+from stream.core.entries import Entry
+from stream.core.general import States
 from stream.core.metrics.base import kept
 from stream.core.rows import Series
 from stream.core.text import text

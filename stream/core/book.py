@@ -57,7 +57,8 @@ class Book:
             for built in named.general:
                 watched = built.key in self.plan.limits.windows and not self.plan.rules.simulate
                 days_of = None if self.plan.rules.billable is None else self.plan.terms(upsert=named.upsert)
-                self.states.append(States(built, self.zone_for, watched=watched, days_of=days_of))
+                simulate = self.plan.rules.simulate
+                self.states.append(States(built, self.zone_for, watched=watched, days_of=days_of, simulate=simulate))
 
     def _zone(self, name: str, anchor: int | None) -> Zone:
         for zone in self.zones:
@@ -185,4 +186,3 @@ def load(book: Book, loader: Loader, marks: Marks) -> None:
         else:
             series.load_closed(key[at:], value)
     book.idlog.loaded()
-    book.contributions.loaded()

@@ -42,11 +42,18 @@ class Chunk:
         self.newest_us = clock_us  # the clock after the last record
         self.headed = False  # whether some record may be a copy that was re-routed
 
+    def clocks_of(self) -> list[int]:
+        """The partition's clock with each record read, in microseconds."""
+        if self.clocks is None:
+            if max(self.times) <= self.clock_us:
+                self.clocks = [self.clock_us] * len(self.times)
+            else:
+                self.clocks = list(itertools.accumulate(self.times, max, initial=self.clock_us))[1:]
+        return self.clocks
+
     def clock_at(self, i: int) -> int:
         """The partition's clock with record i read, in microseconds."""
-        if self.clocks is None:
-            self.clocks = [max(self.clock_us, at) for at in itertools.accumulate(self.times, max)]
-        return self.clocks[i]
+        return self.clocks_of()[i]
 
     def came_before(self, i: int) -> bool:
         """Whether an earlier record of the chunk with the same id was accepted."""

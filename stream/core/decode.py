@@ -111,6 +111,11 @@ class Properties:
         """The value of a path that was named when this was made, or None."""
         return reach(getattr(properties, self.attributes[path[0]]), path[1:])
 
+    def reader(self, path: Path) -> Callable[[Any], Any]:
+        """What reads a path that was named when this was made, off an event's properties; None where it is absent."""
+        first = attrgetter(self.attributes[path[0]])
+        return first if len(path) == 1 else lambda properties: reach(first(properties), path[1:])
+
     def fill(self, properties: dict[str, Any]) -> Any:
         """`Event.properties` of an event's whole properties."""
         return self.type(*[properties.get(name) for name in self.attributes])

@@ -13,12 +13,14 @@ from typing import Any
 
 from schemas.rejections import MALFORMED, Refusal
 from stream.core import outbox
+from stream.core.batches import Batch
 from stream.core.book import HOUR_US, Book
 from stream.core.chunks import Chunk, digest_of
+from stream.core.collecting import no_collection
 from stream.core.general import States
 from stream.core.header import Fingerprint
 from stream.core.idlog import Settled
-from stream.core.metrics.base import EXACT_DIGITS
+from stream.core.metrics.base import EXACT_DIGITS, BadValue
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
 from stream.core.verdicts import Verdicts
@@ -47,8 +49,8 @@ class Folding(Verdicts):
         for name, named in self.plan.named.items():
             for shape in named.shapes:
                 shortest = min(shortest, *(keep for keeps in shape.keeps for keep in keeps if keep is not None))
-            if not named.upsert:
-                self._entries[name] = _entry(self._all[name], self._general[name])
+            if not named.upsert or name in self._batches:
+                self._entries[name] = _entry(self._all[name], self._general[name], self._batches.get(name))
         self._shortest_us = shortest
         """An event no older than this is late for no window, and not too old."""
 
@@ -58,10 +60,12 @@ class Folding(Verdicts):
         """Fold records of the partition's log; afterwards everything below `next_offset` is included."""
         header = self.book.header
         if records:
-            with localcontext(EXACT):
+            with localcontext(EXACT), no_collection():
                 for at in range(0, len(records), CHUNK):
                     for chunk in self._by_hour(records[at : at + CHUNK]):
                         self._fold_chunk(chunk)
+                self._catch_up()
+                self._send()
             header.fingerprint = Fingerprint.of(records[-1])
             self.moved = True
         if header.next_offset != next_offset:
@@ -99,7 +103,7 @@ class Folding(Verdicts):
 
     def fold_file(self, records: Sequence[Any]) -> None:
         """Fold lines of a file, each with its own timestamp as Kafka's."""
-        with localcontext(EXACT):
+        with localcontext(EXACT), no_collection():
             for at in range(0, len(records), CHUNK):
                 some = records[at : at + CHUNK]
                 clock_us = self.book.header.clock_us
@@ -110,6 +114,8 @@ class Folding(Verdicts):
                 self.new_ids.clear()
                 accepted = (at for i, at in enumerate(chunk.times) if i not in chunk.dropped)
                 self.latest_us = max(self.latest_us, *accepted, self.latest_us)
+            self._catch_up()
+            self._send()
 
     def _own_time(self, event: Any, clock_us: int) -> int:
         if event.__class__ is not Refusal:
@@ -179,8 +185,9 @@ class Folding(Verdicts):
         if known.any() or not recent.isdisjoint(fresh):
             chunk.known = [a or b in recent for a, b in zip(known.tolist(), hashes, strict=True)]
             odd = [a or b for a, b in zip(odd, chunk.known, strict=True)] if odd else chunk.known
-        if self.book.contributions and self.book.contributions.known(hashes):
-            odd = [True] * len(events)
+        replaced = self.book.contributions.known(hashes)
+        if replaced is not None:
+            odd = [a or b for a, b in zip(odd, replaced, strict=True)] if odd else replaced
         if len(fresh) < len(hashes):
             places: dict[bytes, list[int]] = {}
             for i, each in enumerate(hashes):
@@ -203,9 +210,10 @@ class Folding(Verdicts):
         return event
 
     def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
-        entries, one, clock_us = self._entries, self._one, chunk.clock_us
+        entries, one, clock_us, hashes, records = self._entries, self._one, chunk.clock_us, chunk.hashes, chunk.records
         special, default, alerts = self.book.special, self.book.default, self.book.alerts
-        number, headed = self.book.number, chunk.headed
+        number, headed, home = self.book.number, chunk.headed, self._home
+        clocks = chunk.clocks_of() if self._batches else ()
         newest = self.book.header.clock_us
         least, most = newest - self._shortest_us, min(chunk.times) + self.rules.max_ahead_us
         bad: list[str] = []
@@ -217,14 +225,16 @@ class Folding(Verdicts):
             if entry is None:
                 one(chunk, i)
                 continue
-            series, rows, dirty, apply, finest, more, general, watch = entry
+            series, rows, dirty, apply, finest, more, general, watch, batch = entry
             customer = event.customer_id
             row = rows.get(customer)
-            if row is None and (series is None or headed or self._home[customer] != number):
-                one(chunk, i)
-                continue
-            if series is None or row is None:
+            if row is None:
+                if headed or home[customer] != number:
+                    one(chunk, i)
+                    continue
                 zone = special.get(customer, default)
+            elif series is None:
+                zone = row.zone
             else:
                 if row.__class__ is bytes:
                     row = rows[customer] = series.thawed(customer, row)
@@ -239,6 +249,13 @@ class Folding(Verdicts):
                 one(chunk, i)
                 continue
             p = event.properties
+            values: tuple[Any, ...] = ()
+            if batch is not None:
+                try:
+                    values = batch.values(p)
+                except BadValue:
+                    one(chunk, i)
+                    continue
             if series is not None:
                 if row is None:
                     row = rows[customer] = series.shape.new(zone, customer, w)
@@ -274,22 +291,31 @@ class Folding(Verdicts):
                     each.elsewhere(row, p, w, bad, clock_us)
                 if each.shape.watch is not None:
                     self._watch(each, row, w, chunk.clock_at(i), chunk.records[i].offset)
-            if general:
-                self._states(general, customer, p, w, chunk.records[i].offset, chunk.clock_at(i), bad)
+            if batch is not None and not bad:
+                waits = (w, records[i].offset, values, clocks[i], p, records[i], hashes[i])
+                mine = batch.waiting.get(customer)
+                if mine is None:
+                    batch.waiting[customer] = [waits]
+                else:
+                    mine.append(waits)
+            elif general:
+                if batch is not None:
+                    self._catch_up([customer])
+                self._states(general, customer, p, w, records[i].offset, chunk.clock_at(i), bad)
             if bad:
-                self._partial(chunk.records[i], bad)
+                self._partial(records[i], bad)
                 bad.clear()
             if event.reservation is not None:
                 self.settles.append(Settled(customer, event.reservation))
 
 
-def _entry(series: list[Series], general: list[States]) -> tuple[Any, ...]:
-    """What the loop needs of an event name: its overall rows, its groups' rows, and its states."""
+def _entry(series: list[Series], general: list[States], batch: Batch | None) -> tuple[Any, ...]:
+    """What the loop needs of an event name: its overall rows, its groups' rows, its states, and their batch."""
     more = tuple(
         (each, each.rows, each.dirty, each.shape.apply, each.shape.at[0], each.shape.group) for each in series[1:]
     )
     if not series:
-        return None, general[0].overall, None, None, 0, more, general, None
+        return None, general[0].overall, None, None, 0, more, general, None, batch
     first = series[0]
     shape = first.shape
-    return first, first.rows, first.dirty, shape.apply, shape.at[0], more, general, shape.watch
+    return first, first.rows, first.dirty, shape.apply, shape.at[0], more, general, shape.watch, batch

@@ -1,89 +1,51 @@
 """The general path: metrics whose states fold themselves, one for each customer and one for each of their groups."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from schemas.definitions import KINDS, Metric as Definition
+from schemas.definitions import KINDS
 from schemas.totals import Position, Total
-from stream.core import groups, numbers, wire
-from stream.core.codegen import Source
-from stream.core.decode import Properties
+from stream.core import groups, wire
+from stream.core.built import Built
+from stream.core.entries import Entry
 from stream.core.metrics import base
-from stream.core.metrics.base import BadValue, Metric, Shown, State, Terms
+from stream.core.metrics.base import BadValue, Shown, State, Terms, Windows
 from stream.core.metrics.billable import Attribution
 from stream.core.names import Names
+from stream.core.upserts import part
 from stream.core.zone import Zone
 
+Waiting = tuple[Windows, int, tuple[Any, ...], int, Any, Any, bytes]
+"""An event that waits to be folded: its windows, place in the log, and value for each metric; the clock with it read;
+its properties, its record, and its id's hash."""
 
-class Built:
-    """A definition at work: its metric, and the compiled tests of its filters and groups.
+Unusable = list[tuple[Any, str]]
+"""Records, each with the key of a metric that cannot use its value."""
 
-    `scale` makes a value's text the whole number that the gate compares, None where no limit stands on the metric.
-    `keeps[kind]` is how long a window is kept after its end, in microseconds.
-    """
-
-    def __init__(
-        self,
-        definition: Definition,
-        metric: Metric,
-        properties: Properties,
-        scale: Callable[[str], str] | None,
-        keeps: tuple[int | None, ...],
-    ) -> None:
-        self.definition, self.metric, self.scale, self.keeps = definition, metric, scale, keeps
-        self.key = definition.key
-        source = Source(properties, group_key=groups.group_key)
-        test = source.test(definition.filters)
-        source.lines += ["def test(p):", f"    return {test or 'True'}", ""]
-        values = "".join(f"{source.value(prop)}, " for prop in definition.group_by)
-        source.lines += ["def group(p):", f"    return group_key(({values}))" if values else "    return None"]
-        made = source.run("a metric's filters and groups")
-        self.test: Callable[[Any], bool] | None = made["test"] if test else None
-        self.group: Callable[[Any], Any] | None = made["group"] if values else None
-        self.head = wire.encode([definition.key, metric.shape])
-        self.kinds = tuple(KINDS.index(kind) for kind in definition.windows)
-
-
-class Entry:
-    """One state, or its chunks until it is touched. `group` is None for the overall one."""
-
-    __slots__ = (
-        "attribution",
-        "chunks",
-        "customer",
-        "dirty",
-        "group",
-        "names",
-        "pending",
-        "seen_hour",
-        "shown_us",
-        "state",
-        "zone",
-    )
-
-    def __init__(self, customer: str, group: Any, zone: Zone) -> None:
-        self.customer, self.group, self.zone = customer, group, zone
-        self.state: State | None = None
-        self.chunks: dict[bytes, bytes] = {}  # until the state is made
-        self.names: set[bytes] = set()  # of the chunks that the changelog holds
-        self.pending: list[tuple[bytes, bytes | None]] = []
-        self.shown_us: int | None = None  # the clock at which it was last rendered
-        self.seen_hour = -1  # the clock's hour of the last expiry
-        self.dirty = False
-        self.attribution: Attribution | None = None  # only where billable days are asked for
+_OPEN = [f'{{"w":{{"{kind}":[' for kind in KINDS]
+_NEXT = [f'],"{kind}":[' for kind in KINDS]
+_NONE = '{"w":{}'
 
 
 class States:
     """All states of one metric in a partition."""
 
     def __init__(
-        self, built: Built, zone_for: Callable[[str], Zone], *, watched: bool = False, days_of: Terms | None = None
+        self,
+        built: Built,
+        zone_for: Callable[[str], Zone],
+        *,
+        watched: bool = False,
+        days_of: Terms | None = None,
+        simulate: bool = False,
     ) -> None:
         """`watched`: a limit stands on the metric. `days_of`: each entry remembers on which day a value arose."""
         self.built, self._zone_for, self.watched, self._days_of = built, zone_for, watched, days_of
         self._is_keyed = built.metric.keyed
+        self._plain = built.group is None and days_of is None
+        self._simulate = simulate
         self.prefix = wire.STATE + wire.prefixed(built.head)
         self.overall: dict[str, Entry] = {}
         self.grouped: dict[str, dict[Any, Entry]] = {}
@@ -91,12 +53,6 @@ class States:
         self._names = Names(built.definition.group_by)
 
     # -- entries
-
-    def _key(self, entry: Entry) -> bytes:
-        name = self.name_of(entry).encode()
-        return b"".join(
-            (self.prefix, wire.prefixed(entry.customer.encode(), name), entry.zone.number.to_bytes(2, "big"))
-        )
 
     def load(self, tail: bytes, value: bytes) -> bool:
         """Keep a chunk from the changelog; False where it belongs to a calendar that the customer no longer has."""
@@ -117,7 +73,9 @@ class States:
             entries, at = self.grouped.setdefault(customer, {}), group
         entry = entries.get(at)
         if entry is None:
-            entry = entries[at] = Entry(customer, group, self._zone_for(customer))
+            zone, name = self._zone_for(customer), "" if group is None else self._names[group]
+            key = self.prefix + wire.prefixed(customer.encode(), name.encode()) + zone.number.to_bytes(2, "big")
+            entry = entries[at] = Entry(customer, group, zone, key, self.built.key + name)
             if self._days_of is not None:
                 overall = self.built.metric.keyed and group is None
                 entry.attribution = Attribution(
@@ -133,6 +91,8 @@ class States:
                 entry.zone.calendar, entry.chunks or None, overall=metric.keyed and entry.group is None
             )
             entry.chunks = {}
+            entry.fold = entry.state.fold
+            entry.fold_all = getattr(entry.state, "fold_all", None)
         return entry.state
 
     def entries(self, customer: str) -> Iterator[Entry]:
@@ -143,21 +103,6 @@ class States:
 
     # -- events
 
-    def read(self, p: Any, bad: list[str]) -> Any | None:
-        """What the metric makes of an event, None where it does not count; its key goes to `bad` where it cannot."""
-        built = self.built
-        if built.test is not None and not built.test(p):
-            return None
-        try:
-            return built.metric.read(p)
-        except (BadValue, numbers.BadValue):
-            bad.append(built.key)
-            return None
-
-    def group_of(self, p: Any) -> Any:
-        """The key of the event's group, None where it has none."""
-        return None if self.built.group is None else self.built.group(p)
-
     def fold(self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> int | None:
         """Count a value; the answer is for how many windows it came too late, None where there is no room for it.
 
@@ -165,17 +110,57 @@ class States:
         """
         entry = self.overall.get(customer)
         if entry is None or not entry.dirty:
-            entry = self._touched(customer, None)
-        state = entry.state or self.state(entry)
+            entry = self.touched(customer, None)
         try:
-            late = state.fold(w, order, self._keyed(group, value) if self._is_keyed else value, clock_us)
+            late = entry.fold(w, order, self._keyed(group, value) if self._is_keyed else value, clock_us)  # type: ignore[misc]
         except BadValue:
             return None
         if entry.attribution is not None:
             entry.attribution.add(w[0], order, self._keyed(group, value))
         if group is not None:
-            self._fold(self._touched(customer, group), value, w, order, clock_us)
+            self._fold(self.touched(customer, group), value, w, order, clock_us)
         return late
+
+    def fold_batch(
+        self, customer: str, batch: Sequence[Waiting], place: int, bad: Unusable
+    ) -> tuple[list[int] | None, int]:
+        """Count a customer's events, which came one after the other; `place` is the metric's among their values.
+
+        The answer is which of them, by number, were not counted though they have a value (None: all were), and for how
+        many windows they came too late together. Where there is no room for a value, its record goes to `bad`.
+        """
+        if self._plain:
+            events = [(w, order, values[place]) for w, order, values, _, _, _, _ in batch if values[place] is not None]
+            if not events:
+                return None, 0
+            entry = self.overall.get(customer)
+            if entry is None or not entry.dirty:
+                entry = self.touched(customer, None)
+            if entry.fold_all is not None and entry.fold_all(events, batch[-1][3]):
+                return None, 0
+        late, out = 0, []
+        for number, (w, order, values, clock_us, p, record, _) in enumerate(batch):
+            if values[place] is not None:
+                late_here = self.fold(customer, self.group_of(p), values[place], w, order, clock_us)
+                if late_here is None:
+                    bad.append((record, self.built.key))
+                else:
+                    late += late_here
+                if late_here is None or not self.counts(late_here):
+                    out.append(number)
+        return out, late
+
+    def counts(self, late: int) -> bool:
+        """Whether an event counts in any window, that came too late for so many."""
+        return late < len(self.built.kinds) or self._simulate
+
+    def group_of(self, p: Any) -> Any:
+        """The key of the event's group, None where it has none."""
+        return None if self.built.group is None else self.built.group(p)
+
+    def part(self, p: Any, value: Any) -> tuple[str, str, Any, Any]:
+        """What is remembered of a value, so that it can be taken back."""
+        return part(self.built.key, self.built.metric.shape, self.group_of(p), value)
 
     def _fold(self, entry: Entry, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> int:
         late = self.state(entry).fold(w, order, value, clock_us)
@@ -185,9 +170,9 @@ class States:
 
     def remove(self, customer: str, group: Any, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> None:
         """Undo what `fold` did."""
-        self._remove(self._touched(customer, None), self._keyed(group, value), w, order, clock_us)
+        self._remove(self.touched(customer, None), self._keyed(group, value), w, order, clock_us)
         if group is not None:
-            self._remove(self._touched(customer, group), value, w, order, clock_us)
+            self._remove(self.touched(customer, group), value, w, order, clock_us)
 
     def _remove(self, entry: Entry, value: Any, w: tuple[int, ...], order: int, clock_us: int) -> None:
         if entry.attribution is not None:
@@ -199,11 +184,14 @@ class States:
             return value
         return (b"" if group is None else self._names[group].encode(), value)
 
-    def _touched(self, customer: str, group: Any) -> Entry:
+    def touched(self, customer: str, group: Any) -> Entry:
+        """The entry of a customer, or of one of its groups, with its state made and marked as changed."""
         entry = self._entry(customer, group)
         if not entry.dirty:
             entry.dirty = True
             self.dirty.append(entry)
+            if entry.state is None:
+                self.state(entry)
         return entry
 
     # -- what leaves
@@ -211,22 +199,24 @@ class States:
     def encoded(self, entries: list[Entry]) -> Iterator[tuple[bytes, bytes | None]]:
         """The changelog records of changed entries."""
         for entry in entries:
-            key = self._key(entry)
-            for suffix, data in [*entry.pending, *self.state(entry).save()]:
+            key, names, chunks = entry.key, entry.names, self.state(entry).save()
+            if entry.pending:
+                chunks = [*entry.pending, *chunks]
+                entry.pending = []
+            for suffix, data in chunks:
                 if data is not None:
-                    entry.names.add(suffix)
-                elif suffix in entry.names:
-                    entry.names.discard(suffix)
+                    names.add(suffix)
+                elif suffix in names:
+                    names.discard(suffix)
                 else:
                     continue
                 yield key + suffix, data
-            entry.pending = []
 
     def rendered(self, entries: list[Entry], clock_us: int) -> Iterator[tuple[str, str, str | None]]:
         """(customer, field, JSON) of entries."""
         for entry in entries:
             entry.shown_us = clock_us
-            yield entry.customer, self.field(entry), self.text(entry, clock_us)
+            yield entry.customer, entry.field, self.text(entry, clock_us)
 
     def name_of(self, entry: Entry) -> str:
         """The group's JSON, empty for the overall state."""
@@ -236,25 +226,31 @@ class States:
         """The entry of a customer, or of one of its groups."""
         return self._entry(customer, group)
 
-    def field(self, entry: Entry) -> str:
-        """The entry's field in the customer's hash."""
-        return self.built.key + self.name_of(entry)
-
     def text(self, entry: Entry, clock_us: int) -> str | None:
         """What Redis shows of an entry at a clock; None where that is nothing."""
-        state, scale = self.state(entry), self.built.scale
-        by_kind: dict[int, list[str]] = {}
-        for row in state.shown(clock_us):
-            start, end = ("null", "null") if row.end is None else (row.start, row.end)
-            scaled = scale(row.value) if scale is not None else ""
-            error = "" if row.error is None else f',"{row.error}"'
-            by_kind.setdefault(row.kind, []).append(f'[{start},{end},"{row.value}",{row.events},"{scaled}"{error}]')
+        state, scale, labels = self.state(entry), self.built.scale, entry.zone.labels
+        parts: list[str] = []
+        last = -1
+        for kind, start, _, value, events, error in state.shown(clock_us):
+            if kind != last:
+                parts.append(_OPEN[kind] if last < 0 else _NEXT[kind])
+                last = kind
+            else:
+                parts.append(",")
+            scaled = scale(value) if scale is not None else ""
+            if error is None:
+                parts.append(f'{labels[kind][start]}{value}",{events},"{scaled}"]')
+            else:
+                parts.append(f'{labels[kind][start]}{value}",{events},"{scaled}","{error}"]')
         present = state.present()
-        if not by_kind and present is None:
+        if present is not None:
+            scaled = scale(present) if scale is not None else ""
+            parts.append(f'{"]}" if parts else _NONE},"s":"{present}","ss":"{scaled}"}}')
+        elif parts:
+            parts.append("]}}")
+        else:
             return None
-        windows = ",".join(f'"{KINDS[kind]}":[{",".join(rows)}]' for kind, rows in by_kind.items())
-        extra = "" if present is None else f',"s":"{present}","ss":"{scale(present) if scale is not None else ""}"'
-        return f'{{"w":{{{windows}}}{extra}}}'
+        return "".join(parts)
 
     def totals(self, customer: str, instant: int, clock_us: int, position: Position) -> Iterator[Total]:
         """The customer's totals whose windows hold an instant, and are still kept."""

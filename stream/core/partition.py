@@ -13,9 +13,11 @@ from schemas.rejections import INTERNAL_ERROR, Refusal
 from schemas.totals import Total
 from stream.core import book as books, header as headers, wire
 from stream.core.book import HOUR_US, Book, Loader
+from stream.core.collecting import no_collection
 from stream.core.commit import Commit, Publication
+from stream.core.entries import Entry
 from stream.core.folding import EXACT, Folding
-from stream.core.general import Entry, States
+from stream.core.general import States
 from stream.core.header import Header
 from stream.core.plan import Plan
 from stream.core.publishing import Marks
@@ -115,7 +117,7 @@ class Partition:
         )
         if not work:
             return None
-        with localcontext(EXACT):
+        with localcontext(EXACT), no_collection():
             return self._taken(dirty, states, most)
 
     def _taken(

@@ -11,10 +11,10 @@ import msgspec
 
 from schemas.definitions import KINDS, Comparison, Definitions, Filter, Metric, Not
 from stream.core import numbers
+from stream.core.built import Built, values_of
 from stream.core.codegen import Counting
 from stream.core.decode import Decoder, Path, Properties
 from stream.core.filters import metric_paths, path_of
-from stream.core.general import Built
 from stream.core.groups import group_key
 from stream.core.layout import SLOTS, Column, Layout, Place
 from stream.core.metrics.base import EXACT_DIGITS, HOUR_US, Terms
@@ -51,12 +51,14 @@ class Rules:
 class Named:
     """What happens to the events of one name.
 
-    `shapes` are the counters' rows, the overall one first; `general` are the metrics whose states fold themselves.
+    `shapes` are the counters' rows, the overall one first; `general` are the metrics whose states fold themselves, and
+    `values(p)` is what each of these makes of an event's properties.
     """
 
     shapes: tuple[Shape, ...]
     general: tuple[Built, ...]
     upsert: bool
+    values: Callable[[Any], tuple[Any | None, ...]]
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,7 @@ class Plan:
         layout = decoder.layout
 
         def reader(prop: str) -> Callable[[Any], Any]:
-            path = path_of(prop)
-            return lambda properties: layout.get(properties, path)
+            return layout.reader(path_of(prop))
 
         limits = Limits(definitions.limits)
         put = object.__setattr__
@@ -88,7 +89,7 @@ class Plan:
             fast = [each for each in metrics if by_row and each.type == "counter" and each.aggregation in SLOTS]
             shapes = tuple(_shape(place, chosen, rules, limits, layout) for place, chosen in _places(name, fast))
             general = tuple(self._built(metric, upsert=upsert) for metric in metrics if metric not in fast)
-            named[name] = Named(shapes, general, upsert)
+            named[name] = Named(shapes, general, upsert, values_of(general, layout))
         put(self, "named", named)
         put(self, "revision", hashlib.blake2s(repr(definitions).encode(), digest_size=8).hexdigest())
 

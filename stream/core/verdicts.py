@@ -5,20 +5,23 @@ nothing more), known id (a duplicate, or a replacement), `too_old` and `in_futur
 alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from schemas.rejections import BAD_TIMESTAMP, IN_FUTURE, TOO_OLD, Refusal
 from stream.core import outbox
+from stream.core.batches import Batch
 from stream.core.book import HOUR_US, Book
 from stream.core.chunks import Chunk, digest_of
-from stream.core.general import States
+from stream.core.general import States, Unusable
 from stream.core.idlog import Settled
 from stream.core.mending import fold_only
 from stream.core.murmur2 import Homes
+from stream.core.numbers import BadValue
 from stream.core.rows import Series
 from stream.core.timestamps import BadTimestamp
-from stream.core.upserts import Contribution, Part, group_in, part, value_in
+from stream.core.upserts import Contribution, Part, Plain, group_in, value_in
 
 if TYPE_CHECKING:
     from stream.core.commit import Out
@@ -31,6 +34,7 @@ class Verdicts:
         self.book, self.plan, self.rules = book, book.plan, book.plan.rules
         self._source = outbox.Source(self.rules.topic, book.number)
         self.outbox: list[Out] = []
+        self._sent: list[tuple[int, Out]] = []  # of the block at hand, with the offsets of the records
         self.settles: list[Settled] = []
         self.new_ids: list[tuple[int, bytes]] = []  # (clock-hour, hashes)
         self.latest_us = -(1 << 62)  # of the events accepted; kept for files only
@@ -46,6 +50,13 @@ class Verdicts:
         for name, named in self.plan.named.items():
             self._all[name] = [by_place[shape.layout.place] for shape in named.shapes]
             self._general[name] = [by_key[built.key] for built in named.general]
+        self._states_of = {(states.built.key, states.built.metric.shape): states for states in book.states}
+        # limits are compared after each event, so events of watched states do not wait for each other
+        self._batches = {
+            name: Batch(general, self.plan.named[name].values, book.contributions if name in self._upserts else None)
+            for name, general in self._general.items()
+            if general and not any(states.watched for states in general)
+        }
 
     def _one(self, chunk: Chunk, i: int) -> None:
         record, event = chunk.records[i], chunk.events[i]
@@ -72,9 +83,12 @@ class Verdicts:
         if not here:
             counts.rerouted += 1
             chunk.dropped.add(i)
-            self.outbox.append(outbox.rerouted(record, self._source, self.rules.app, customer, self._home[customer]))
+            self._sent.append(
+                (record.offset, outbox.rerouted(record, self._source, self.rules.app, customer, self._home[customer]))
+            )
             return
         self._settle(event)
+        self._catch_up([customer])
         replay = outbox.replay_of(record) if headers else None
         if replay is not None:
             self._replay(chunk, i, w, *replay)
@@ -93,7 +107,7 @@ class Verdicts:
             self._reject(chunk, i, refusal)
             return
         bad: list[str] = []
-        parts: list[Part] | None = [] if event.event_name in self._upserts else None
+        parts: list[tuple[str, str, Any, Any]] | None = [] if event.event_name in self._upserts else None
         if former is not None:
             counts.replaced += 1
             chunk.dropped.add(i)  # its id is no new one; yet it is accepted, and a file's windows reach as far
@@ -104,8 +118,7 @@ class Verdicts:
             self._general.get(event.event_name, ()), customer, event.properties, w, record.offset, clock_us, bad, parts
         )
         if parts is not None:
-            hour = clock_us // HOUR_US
-            self.book.contributions.put(digest, Contribution(hour, customer, w[0], record.offset, parts))
+            self.book.contributions.put(digest, clock_us // HOUR_US, customer, w[0], record.offset, parts)
         if former is not None:
             self._watch_again(former, clock_us, record.offset)
         if bad:
@@ -134,13 +147,12 @@ class Verdicts:
                 self.book.header.counts.late += late
         general = [states for states in self._general.get(event.event_name, ()) if states.built.key in wanted]
         upsert = event.event_name in self._upserts
-        parts: list[Part] | None = [] if upsert else None
+        parts: list[tuple[str, str, Any, Any]] | None = [] if upsert else None
         self._states(general, event.customer_id, event.properties, w, order, clock_us, bad, parts)
         former = self.book.contributions.get(chunk.hashes[i]) if upsert else None
         if parts and former is not None:
-            for each in parts:
-                former.parts.append(Part(each.metric, each.shape, each.group, each.value, order))
-            self.book.contributions.put(chunk.hashes[i], former)
+            whole: list[Part | Plain] = [*former.parts, *((*each, order) for each in parts)]
+            self.book.contributions.put(chunk.hashes[i], former.hour, former.customer, former.us, former.order, whole)
         if self._recent_hour != chunk.hour:
             self._remember()
         self._recent_hour = chunk.hour
@@ -154,20 +166,19 @@ class Verdicts:
         """Undo what an event contributed to the metrics that there still are."""
         w = self.book.zone_for(former.customer).calendar.windows(former.us)
         for each in former.parts:
-            for states in self.book.states:
-                if (states.built.key, states.built.metric.shape) == (each.metric, each.shape):
-                    order = former.order if each.order is None else each.order
-                    states.remove(former.customer, group_in(each), value_in(each), w, order, clock_us)
+            states = self._states_of.get((each.metric, each.shape))
+            if states is not None:
+                order = former.order if each.order is None else each.order
+                states.remove(former.customer, group_in(each), value_in(each), w, order, clock_us)
 
     def _watch_again(self, former: Contribution, clock_us: int, order: int) -> None:
         """Compare with limits what a replacement has taken from: a gauge may have fallen below one, a sum have risen."""
         w = self.book.zone_for(former.customer).calendar.windows(former.us)
         for each in former.parts:
-            for states in self.book.states:
-                if states.watched and (states.built.key, states.built.metric.shape) == (each.metric, each.shape):
-                    group = group_in(each)
-                    for entry in (states.entry(former.customer, at) for at in dict.fromkeys((None, group))):
-                        self.book.alerts.state(states, entry, w, clock_us, order)
+            states = self._states_of.get((each.metric, each.shape))
+            if states is not None and states.watched:
+                for entry in (states.entry(former.customer, at) for at in dict.fromkeys((None, group_in(each)))):
+                    self.book.alerts.state(states, entry, w, clock_us, order)
 
     def _untimely(self, us: int, clock_us: int, stamped_us: int) -> Refusal | None:
         if self.rules.simulate:
@@ -225,26 +236,50 @@ class Verdicts:
         order: int,
         clock_us: int,
         bad: list[str],
-        parts: list[Part] | None = None,
+        parts: list[tuple[str, str, Any, Any]] | None = None,
     ) -> None:
         """Fold an event into the metrics whose states fold themselves; `parts` takes what each made of it."""
         for states in general:
-            value = states.read(p, bad)
+            built = states.built
+            try:
+                value = built.value(p)
+            except BadValue:
+                bad.append(built.key)
+                continue
             if value is None:
                 continue
             group = states.group_of(p)
             late = states.fold(customer, group, value, w, order, clock_us)
             if late is None:
-                bad.append(states.built.key)
+                bad.append(built.key)
                 continue
-            self.book.header.counts.late += late
-            if states.watched and late < len(states.built.kinds):
+            if late:
+                self.book.header.counts.late += late
+            if states.watched and late < len(built.kinds):
                 alerts = self.book.alerts
                 alerts.state(states, states.entry(customer, None), w, clock_us, order)
                 if group is not None:
                     alerts.state(states, states.entry(customer, group), w, clock_us, order)
-            if parts is not None:
-                parts.append(part(states.built.key, states.built.metric.shape, group, value))
+            if parts is not None and states.counts(late):
+                parts.append(states.part(p, value))
+
+    def _catch_up(self, customers: Iterable[str] | None = None) -> None:
+        """Fold what waits of these customers, of all where none are named."""
+        bad: Unusable = []
+        for batch in self._batches.values():
+            if batch.waiting:
+                self.book.header.counts.late += batch.fold(list(batch.waiting) if customers is None else customers, bad)
+        if bad:
+            by_record: dict[int, tuple[Any, list[str]]] = {}
+            for record, key in bad:
+                by_record.setdefault(record.offset, (record, []))[1].append(key)
+            for record, keys in by_record.values():
+                self._partial(record, keys)
+
+    def _send(self) -> None:
+        """What the block made for other topics waits for the next commit, in the order of the log."""
+        self.outbox += [out for _, out in sorted(self._sent, key=itemgetter(0))]
+        self._sent.clear()
 
     # -- what else leaves
 
@@ -261,8 +296,9 @@ class Verdicts:
     def _reject(self, chunk: Chunk, i: int, refusal: Refusal) -> None:
         self.book.header.counts.rejected += 1
         chunk.dropped.add(i)
-        self.outbox.append(outbox.rejected(chunk.records[i], self._source, refusal))
+        record = chunk.records[i]
+        self._sent.append((record.offset, outbox.rejected(record, self._source, refusal)))
 
     def _partial(self, record: Any, bad: list[str]) -> None:
         self.book.header.counts.partial += 1
-        self.outbox.append(outbox.partial(record, self._source, list(dict.fromkeys(bad))))
+        self._sent.append((record.offset, outbox.partial(record, self._source, list(dict.fromkeys(bad)))))

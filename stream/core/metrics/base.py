@@ -16,7 +16,7 @@ and saving add numbers too. They leave as text by
 """
 
 import decimal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -43,7 +43,9 @@ __all__ = [
     "WEEK",
     "YEAR",
     "BadValue",
+    "Bulk",
     "CalendarLike",
+    "Folded",
     "Metric",
     "MetricType",
     "Number",
@@ -62,6 +64,9 @@ Number = int | Decimal
 Value = int | Decimal | Fraction
 Windows = tuple[int, ...]
 """What `Calendar` answers for an instant: (us, start of its minute, of its hour, ..., 0)."""
+
+Folded = tuple[Windows, int, Any]
+"""An event as a state folds it: the calendar's tuple of its instant, its place in the log, and its value."""
 
 EXACT_DIGITS = 120
 """66 digits hold any accepted number; the rest holds sums of 10^54 of them."""
@@ -204,6 +209,18 @@ class State(Protocol):
         ...
 
 
+class Bulk(Protocol):
+    """What a state may offer besides: folding many events faster than one by one."""
+
+    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+        """Count these events, in the order of the log, if none of them is late or refused.
+
+        Else the answer is False, and nothing has changed: `fold` decides about each. `clock_us` is the
+        partition's clock with the last of them read.
+        """
+        ...
+
+
 class Metric(Protocol):
     """One definition at work.
 
@@ -211,6 +228,9 @@ class Metric(Protocol):
     to know each event's group, so its `fold` takes `(group, value)`, `group` being any bytes that
     identify it and `b""` for an event without one (gauges). `shape` names every parameter that
     shaped the saved states: states saved under another shape must not be restored.
+
+    An attribute `number`, if there, names a property whose value `read` takes as it is where it is an
+    integer of magnitude below 10^36, so that it need not be called.
     """
 
     key: str

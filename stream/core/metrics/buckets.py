@@ -8,14 +8,15 @@ an event of the newest bucket costs the same however many windows there are, and
 down, as a sum of negative numbers does, is found again from the live buckets.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from schemas.definitions import Rounding
-from stream.core.metrics.base import SECOND_US, CalendarLike, Shown, Value, Windows, kept
+from stream.core.metrics.base import SECOND_US, CalendarLike, Folded, Shown, Value, Windows, kept
+from stream.core.metrics.cells import NEVER, Cell, Fold, Span, span_of
 from stream.core.metrics.packs import Chunks, Packs, key_of
-from stream.core.metrics.windowed import NEVER, Cell, Fold, Span, WindowedState, span_of
+from stream.core.metrics.windowed import WindowedState
 from stream.core.metrics.wire import decode, encode
 
 STALE: Any = object()
@@ -84,6 +85,7 @@ class BucketState(WindowedState):
     """See the module. `start_of` answers a bucket's start for the calendar's tuple of an instant."""
 
     __slots__ = (
+        "_add_all",
         "_bucket_add",
         "_bucket_fold",
         "_bucket_kind",
@@ -113,6 +115,7 @@ class BucketState(WindowedState):
         """A bucket freezes when no event for it is accepted any more: `live_us` after its end."""
         self._bucket_fold, self._combine, self._start_of, self._live_us = fold, combine, start_of, live_us
         self._bucket_add = fold.add
+        self._add_all: Callable[[Any, Sequence[Folded]], Any] | None = getattr(fold, "add_all", None)
         self._bucket_kind = bucket_kind
         self._buckets: Packs[Cell] = Packs(b"s", span_of(bucket_kind), self._bucket_plain, self._bucket_cell)
         self._hot: Cell | None = None
@@ -149,6 +152,27 @@ class BucketState(WindowedState):
             else:
                 self._fold_bucket(start, w, order, value, clock_us)
         return late
+
+    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+        """See `Bulk.fold_all`."""
+        hot = self._hot
+        if hot is None or not self._all_hot(events, clock_us):
+            return False
+        start, start_of = hot.start, self._start_of
+        for w, _, _ in events:
+            if start_of(w) != start:
+                return False
+        number = len(events)
+        for cell in self._newest:
+            cell.events += number
+        hot.events += number
+        if self._add_all is not None:
+            hot.acc = self._add_all(hot.acc, events)
+        else:
+            for w, order, value in events:
+                hot.acc = self._bucket_add(hot.acc, value, w[0], order)
+        self.dirty = self._hot_dirty = True
+        return True
 
     def _part(self, w: Windows, clock_us: int) -> None:
         """Let those windows of an instant stay as they are that are no longer kept, before one of its buckets changes."""
@@ -295,7 +319,8 @@ class BucketState(WindowedState):
             hot = b"" if self._hot is None else encode([self._hot_w[0], self._bucket_plain(self._hot)])
             self._parts.put(b"h", hot, out)
         self._hot_dirty = False
-        self._buckets.save(out)
+        if self._buckets.dirty:
+            self._buckets.save(out)
         for (position, start), pair in self._frozen_dirty.items():
             name = self._frozen_name(position, start)
             held = pair.rest if pair.frozen is OVER else pair.frozen

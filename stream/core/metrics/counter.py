@@ -4,28 +4,43 @@ The definitions run here as they are written; the generated code of `stream.core
 same faster, and is checked against this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from schemas.definitions import Metric as Definition
-from stream.core.metrics.base import CalendarLike, Metric, Number, State, Terms, Value
+from stream.core.metrics.base import CalendarLike, Folded, Metric, Number, State, Terms, Value
+from stream.core.metrics.cells import Fold, Span, kinds_of
 from stream.core.metrics.reading import Reader, numeric, one
 from stream.core.metrics.replacing import state_of
 from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.unique import UniqueMetric
-from stream.core.metrics.windowed import Fold, Span, kinds_of
 from stream.core.metrics.wire import packed, unpacked
 
 Latest = tuple[int, int, Number]
 
 
 class Aggregation:
-    """What most aggregations share: an accumulator that is exact, starts as None and is saved as it is."""
+    """What most aggregations share: an accumulator that is exact, starts as None and is saved as it is.
+
+    `reversible`: a value can be taken out of the accumulator by `without`, whatever else is in it.
+    """
+
+    reversible = False
 
     def empty(self) -> Any:
         """Of no event."""
         return None
+
+    def add_all(self, acc: Any, events: Sequence[Folded]) -> Any:
+        """Count many values, in the order of the log."""
+        for w, order, value in events:
+            acc = self.add(acc, value, w[0], order)
+        return acc
+
+    def add(self, acc: Any, value: Any, us: int, order: int) -> Any:
+        """Count one."""
+        raise NotImplementedError
 
     def error(self, acc: Any) -> str | None:  # noqa: ARG002
         """Exact."""
@@ -46,6 +61,12 @@ class Count(Aggregation):
     >>> fold(Count(), [5, 3, 4])
     3
     """
+
+    reversible = True
+
+    def add_all(self, acc: Any, events: Sequence[Folded]) -> Any:  # noqa: ARG002
+        """Nothing to keep."""
+        return acc
 
     def add(self, acc: Any, value: Any, us: int, order: int) -> Any:  # noqa: ARG002
         """Nothing to keep."""
@@ -72,9 +93,15 @@ class Sum(Aggregation):
     Decimal('1.0')
     """
 
+    reversible = True
+
     def empty(self) -> Number:
         """Nothing yet."""
         return 0
+
+    def add_all(self, acc: Number, events: Sequence[Folded]) -> Number:
+        """All values more."""
+        return sum([value for _, _, value in events], acc)
 
     def add(self, acc: Number, value: Number, us: int, order: int) -> Number:  # noqa: ARG002
         """One value more."""
@@ -124,6 +151,10 @@ class Max(Aggregation):
     def add(self, acc: Number | None, value: Number, us: int, order: int) -> Number:  # noqa: ARG002
         """The greater of both."""
         return value if acc is None or value > acc else acc
+
+    def matters(self, acc: Number, value: Number) -> bool:
+        """Whether what is without a value may be another one."""
+        return acc == value
 
     def merge(self, acc: Number | None, other: Number | None) -> Number | None:
         """The greater of both."""
@@ -220,8 +251,10 @@ class CounterMetric:
         self.shape = shape_of(definition, terms)
         self.folding = FOLDS[aggregation]
         self.read: Reader = one
+        self.number: str | None = None
         if aggregation != "count":
             assert definition.property is not None
+            self.number = definition.property
             self.read = numeric(terms.reader(definition.property))
         self._rounding, self._terms = definition.rounding, terms
         self._span = Span(self.windows, terms, definition.lateness_us)

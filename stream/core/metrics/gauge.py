@@ -17,12 +17,12 @@ from stream.core.metrics.base import (
     State,
     Terms,
 )
+from stream.core.metrics.cells import kinds_of
 from stream.core.metrics.gauge_state import GaugeState
 from stream.core.metrics.lanes import Joining, Lanes, Setting, Union
 from stream.core.metrics.measures import Greatest, Last, Least, Measure, Weighted
 from stream.core.metrics.reading import Reader, member, member_of, numeric
 from stream.core.metrics.shapes import shape_of
-from stream.core.metrics.windowed import kinds_of
 
 MEASURES: dict[str, Callable[[], Measure]] = {
     "latest": Last,
@@ -54,6 +54,7 @@ class GaugeMetric:
         assert definition.property is not None
         read = terms.reader(definition.property)
         self.read: Reader = numeric(read)
+        self.number = None if self.objects else definition.property
         if self.objects:
             assert definition.operation is not None
             operation = definition.operation

@@ -26,13 +26,13 @@ from stream.core.metrics.base import (
     Windows,
     kept,
 )
+from stream.core.metrics.cells import span_of
 from stream.core.metrics.lanes import ENTITY, NUMBER, US, Step
 from stream.core.metrics.measures import FOREVER, Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
 from stream.core.metrics.packs import Chunks, Packs, Parts, key_of, orphans
 from stream.core.metrics.rounding import rounded
 from stream.core.metrics.table import Table
 from stream.core.metrics.timeline import Record, Timeline, Track
-from stream.core.metrics.windowed import span_of
 from stream.core.metrics.wire import decode, encode, packed, plain_of, unpacked, value_of
 from stream.core.text import text
 

@@ -1,6 +1,6 @@
 """The distinct values of one window, saved in the order in which they came.
 
-A new value changes only the last part, of at most 4 KB; so what a commit writes does not grow with
+A new value changes only the last part, of at most 1 KB; so what a commit writes does not grow with
 the set. Beyond a number of members the set becomes a sketch, if the definition allows.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from stream.core.metrics.packs import Chunks
 from stream.core.metrics.sketch import ERROR, Sketch
 
-PART_BYTES = 4096
+PART_BYTES = 1024
 
 _NOTHING: AbstractSet[bytes] = frozenset()
 
@@ -81,6 +81,28 @@ class Members:
         part.append(len(member))
         part += member
         self._changed = min(self._changed, len(self._parts) - 1)
+        return True
+
+    def update(self, members: set[bytes]) -> bool:
+        """Add many; whether that changed what must be saved."""
+        known = self.known
+        if not isinstance(known, set) or self.count + len(members) > self.most:
+            changed = [self.add(member) for member in members]
+            return True in changed
+        fresh = members - known
+        if not fresh:
+            return False
+        known |= fresh
+        self.count += len(fresh)
+        parts = self._parts
+        self._changed = min(self._changed, len(parts) - 1)
+        part = parts[-1]
+        for member in fresh:
+            if len(part) + len(member) >= PART_BYTES:
+                part = bytearray()
+                parts.append(part)
+            part.append(len(member))
+            part += member
         return True
 
     def holds(self, member: bytes) -> bool:

@@ -38,6 +38,10 @@ class Parts:
 
     def put(self, name: bytes, data: bytes, out: Chunks) -> None:
         """Add the chunks that make the value of `name` be `data`; empty deletes it."""
+        if 0 < len(data) <= PART and self.counts.get(name, 1) == 1:
+            out.append((name + b"\0\0", data))
+            self.counts[name] = 1
+            return
         number = -(-len(data) // PART)
         for part in range(number):
             out.append((name + part.to_bytes(2), data[part * PART : (part + 1) * PART]))
@@ -63,12 +67,12 @@ class Packs(Generic[C]):
     encodes the packs again and lets their cells go: hold no cell across it.
     """
 
-    __slots__ = ("_cell", "_dirty", "_packs", "_parts", "_plain", "_prefix", "_span")
+    __slots__ = ("_cell", "_packs", "_parts", "_plain", "_prefix", "_span", "dirty")
 
     def __init__(self, prefix: bytes, span: int, plain: Callable[[C], Any], cell: Callable[[Any], C]) -> None:
         self._prefix, self._span, self._plain, self._cell = prefix, span, plain, cell
         self._packs: dict[int, dict[int, C] | bytes] = {}
-        self._dirty: set[int] = set()
+        self.dirty: set[int] = set()  # the numbers of the packs to save
         self._parts = Parts()
 
     def load(self, chunks: Mapping[bytes, bytes]) -> None:
@@ -94,17 +98,17 @@ class Packs(Generic[C]):
         if number not in self._packs:
             self._packs[number] = {}
         self._pack(number)[start] = cell
-        self._dirty.add(number)
+        self.dirty.add(number)
 
     def touch(self, start: int) -> None:
         """Say that a cell was changed in place."""
-        self._dirty.add(start // self._span)
+        self.dirty.add(start // self._span)
 
     def drop(self, start: int) -> None:
         """Remove a cell, if there."""
         number = start // self._span
         if self._pack(number).pop(start, None) is not None:
-            self._dirty.add(number)
+            self.dirty.add(number)
 
     def between(self, first: int, last: int) -> Iterator[tuple[int, C]]:
         """Cells with first <= start <= last, oldest first."""
@@ -142,7 +146,7 @@ class Packs(Generic[C]):
                 if not old(start):
                     return gone
                 gone.append((start, pack.pop(start)))
-                self._dirty.add(number)
+                self.dirty.add(number)
         return gone
 
     def pop_packs(self, old: Callable[[int], bool]) -> Iterator[tuple[int, C]]:
@@ -152,17 +156,17 @@ class Packs(Generic[C]):
                 return
             yield from sorted(self._pack(number).items())
             self._packs[number] = {}
-            self._dirty.add(number)
+            self.dirty.add(number)
 
     def clear(self) -> None:
         """Remove every cell."""
         for number in self._packs:
             self._packs[number] = {}
-            self._dirty.add(number)
+            self.dirty.add(number)
 
     def save(self, out: Chunks) -> None:
         """Add the chunks of the packs that changed."""
-        for number in self._dirty:
+        for number in self.dirty:
             pack = self._pack(number)
             data = encode([[start, self._plain(cell)] for start, cell in sorted(pack.items())]) if pack else b""
             self._parts.put(self._prefix + key_of(number), data, out)
@@ -170,4 +174,4 @@ class Packs(Generic[C]):
                 self._packs[number] = data
             else:
                 self._packs.pop(number, None)
-        self._dirty.clear()
+        self.dirty.clear()

@@ -21,15 +21,15 @@ from typing import Any, ClassVar
 
 from schemas.definitions import Metric as Definition
 from stream.core.metrics.base import CalendarLike, Metric, State, Terms, Value
+from stream.core.metrics.cells import Fold, Span, kinds_of
 from stream.core.metrics.reading import Reader, numeric
 from stream.core.metrics.replacing import state_of
 from stream.core.metrics.shapes import shape_of
-from stream.core.metrics.windowed import Fold, Span, kinds_of
 from stream.core.metrics.wire import packed, unpacked
 
 
 class Folding(ABC):
-    """How the values of a window become its total; see `windowed.Fold`.
+    """How the values of a window become its total; see `cells.Fold`.
 
     The outcome must not depend on the order of `add` and `merge`. An accumulator that is no number
     also needs `plain` and `restored`: a form of it that msgpack holds (bytes, text, integers below

@@ -21,12 +21,12 @@ from stream.core.metrics.base import (
 )
 from stream.core.metrics.both import BothStates, chunks_of
 from stream.core.metrics.buckets import STALE, BucketState
+from stream.core.metrics.cells import Cell, Fold, Span, kinds_of
 from stream.core.metrics.counter import FOLDS
 from stream.core.metrics.reading import Reader, numeric, one
 from stream.core.metrics.replacing import ReplacingState
 from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.sliding import SlidingMetric
-from stream.core.metrics.windowed import Cell, Fold, Span, kinds_of
 from stream.core.metrics.wire import packed, unpacked
 
 Peak = Value | None
@@ -110,8 +110,10 @@ class TumblingMetric:
         self.granularity = KINDS.index(definition.granularity)
         self.shape = shape_of(definition, terms)
         self.read: Reader = one
+        self.number: str | None = None
         if aggregation != "count":
             assert definition.property is not None
+            self.number = definition.property
             self.read = numeric(terms.reader(definition.property))
         self.folding: Fold = FOLDS[aggregation]
         self._definition, self._terms = definition, terms

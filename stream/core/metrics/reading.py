@@ -38,11 +38,18 @@ def one(_properties: Any) -> int:
 
 def member(read: Reader) -> Reader:
     """Reads the value of a property as the bytes that `unique` tells values apart by."""
+    small = [member_of(number) for number in range(256)]
 
     def bytes_of(properties: Any) -> bytes | None:
-        raw = read(properties)
-        if raw.__class__ is str and len(raw) < MEMBER_BYTES - 1 and raw.isascii():
-            return b"s" + raw.encode()
+        raw: Any = read(properties)
+        kind = raw.__class__
+        if kind is str:
+            if len(raw) < MEMBER_BYTES - 1 and raw.isascii():
+                text: str = raw
+                return b"s" + text.encode()
+        elif kind is int and 0 <= raw < 256:
+            number: int = raw
+            return small[number]
         return None if raw is None else member_of(raw)
 
     return bytes_of

@@ -1,26 +1,28 @@
 """The state of a counter, rate or plug-in whose events may be taken back, because they are upserted.
 
 Its buckets (see `buckets`) are the sub-periods of a rate, else windows of the finest kind that nests in
-all others. While an event may still be replaced, its value is remembered, so that a bucket can be made
-again without it. That costs, for each event of an upsert name, metric and group, about 300 bytes of
-memory and 30 saved, during twice `max_age` and a little more (`Terms.replace_us`).
+all others. Where a value cannot simply be subtracted (all but count, sum and avg), it is remembered
+while its event may still be replaced, so that a bucket can be made again without it. That costs, for
+each event of an upsert name, metric and group, about 300 bytes of memory and 30 saved, during twice
+`max_age` and a little more (`Terms.replace_us`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import Rounding
-from stream.core.metrics.base import DAY, BadValue, CalendarLike, State, Terms, Value, Windows, kept
+from stream.core.metrics.base import DAY, BadValue, CalendarLike, Folded, State, Terms, Value, Windows, kept
 from stream.core.metrics.buckets import STALE, BucketState, Combine
+from stream.core.metrics.cells import Cell, Fold, Span
 from stream.core.metrics.packs import Chunks, key_of
-from stream.core.metrics.windowed import Cell, Fold, Span, WindowedState
+from stream.core.metrics.windowed import WindowedState
 from stream.core.metrics.wire import decode, encode, plain_of, value_of
 
 _SHIFT = 4  # 16 events to a chunk, in the order of their arrival
 
-Item = tuple[Any, int]
-"""A value and its number, which says in which chunk it is saved."""
+Item = tuple[int, Any, int]
+"""The instant of an event, its value, and the number of the chunk in which it is saved."""
 
 
 class Merged:
@@ -80,7 +82,7 @@ def bucket_kind(kinds: tuple[int, ...]) -> int:
 class ReplacingState(BucketState):
     """A `BucketState` that can remove what it folded."""
 
-    __slots__ = ("_dirty_chunks", "_items", "_logs", "_most", "_number", "_room")
+    __slots__ = ("_dirty_chunks", "_items", "_logs", "_most", "_number", "_remembers", "_room")
 
     def __init__(
         self,
@@ -97,8 +99,9 @@ class ReplacingState(BucketState):
         most: int | None = None,
     ) -> None:
         """`most` is the greatest number of distinct values of a window, None where there is no bound."""
-        self._items: dict[int, dict[tuple[int, int], Item]] = {}
-        self._logs: dict[int, dict[tuple[int, int], Any]] = {}
+        self._items: dict[int, dict[int, Item]] = {}  # by bucket and place in the log
+        self._logs: dict[int, dict[int, Item]] = {}  # the same by chunk
+        self._remembers = not getattr(fold, "reversible", False)
         self._dirty_chunks: set[int] = set()
         self._number = 0
         self._most = most
@@ -110,13 +113,38 @@ class ReplacingState(BucketState):
         if self._most is not None:
             self._check(w, value)
         late = super().fold(w, order, value, clock_us)
-        if late < len(self._ats) or self.span.simulate:
-            key, number = (w[0], order), self._number
-            self._items.setdefault(self._start_of(w), {})[key] = (value, number)
-            self._logs.setdefault(number >> _SHIFT, {})[key] = value
-            self._dirty_chunks.add(number >> _SHIFT)
-            self._number = number + 1
+        if self._remembers and (late < len(self._ats) or self.span.simulate):
+            self._remember(self._start_of(w), ((w, order, value),))
         return late
+
+    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+        """See `Bulk.fold_all`."""
+        if self._most is not None and self._room < len(events):
+            return False
+        if not super().fold_all(events, clock_us):
+            return False
+        self._room -= len(events)
+        if self._remembers:
+            assert self._hot is not None
+            self._remember(self._hot.start, events)
+        return True
+
+    def _remember(self, start: int, events: Sequence[Folded]) -> None:
+        """Events of a bucket may be taken back."""
+        items, logs = self._items.get(start), self._logs
+        if items is None:
+            items = self._items[start] = {}
+        number = self._number
+        for w, order, value in events:
+            chunk = number >> _SHIFT
+            item = items[order] = (w[0], value, chunk)
+            log = logs.get(chunk)
+            if log is None:
+                log = logs[chunk] = {}
+            log[order] = item
+            number += 1
+        self._dirty_chunks.update(range(self._number >> _SHIFT, (number - 1 >> _SHIFT) + 1))
+        self._number = number
 
     def _check(self, w: Windows, value: Any) -> None:
         """Refuse a value for which a window has no room; a window has no more values than events."""
@@ -138,13 +166,16 @@ class ReplacingState(BucketState):
 
     def remove(self, w: Windows, order: int, value: Any, clock_us: int) -> None:
         """See `State.remove`."""
-        start, key = self._start_of(w), (w[0], order)
-        items = self._items.get(start)
-        if items is None or key not in items:
+        start, hot = self._start_of(w), self._hot
+        is_hot = hot is not None and hot.start == start
+        bucket = hot if is_hot else self._buckets.get(start)
+        items = self._items.get(start) if self._remembers else None
+        if bucket is None or not bucket.events or (self._remembers and (items is None or order not in items)):
             return  # it came too late to be counted, or is long final
         self._part(w, clock_us)
         counted = False
         for position, at in enumerate(self._ats):
+            # a window that is kept was kept when the event came, so it counted it
             if kept(self._end(position, w[at]), self.span.keep[position], clock_us) or self.span.simulate:
                 cell = self._held(position, w[at])
                 if cell is not None and cell.events:
@@ -152,20 +183,14 @@ class ReplacingState(BucketState):
                     counted = True
         if not counted:
             return
-        value, number = items.pop(key)
-        chunk = number >> _SHIFT
-        del self._logs[chunk][key]
-        self._dirty_chunks.add(chunk)
-        if not items:
-            del self._items[start]
-        hot = self._hot
-        if hot is not None and hot.start == start:
-            self._take_back(hot, items, value)
+        bucket.events -= 1
+        if items is None:
+            bucket.acc = self._bucket_fold.without(bucket.acc, value)  # type: ignore[attr-defined]
+        else:
+            self._take_back(bucket, start, items, order)
+        if is_hot:
             self._hot_dirty = True
             return
-        bucket = self._buckets.get(start)
-        assert bucket is not None
-        self._take_back(bucket, items, value)
         if bucket.events:
             self._buckets.touch(start)
         else:
@@ -173,35 +198,37 @@ class ReplacingState(BucketState):
         for pair in self._accs(w):
             pair.rest = STALE
 
-    def _take_back(self, bucket: Cell, items: dict[tuple[int, int], Item], value: Any) -> None:
-        """A bucket without one of its values: subtracted, or made again from the others."""
+    def _take_back(self, bucket: Cell, start: int, items: dict[int, Item], order: int) -> None:
+        """A bucket without one of its values: made again from the others, if it matters."""
         fold = self._bucket_fold
-        bucket.events -= 1
-        without = getattr(fold, "without", None)
-        if without is not None:
-            bucket.acc = without(bucket.acc, value)
-            return
-        acc = fold.empty()
-        for (us, order), (each, _) in items.items():
-            acc = fold.add(acc, each, us, order)
-        bucket.acc = acc
+        _, value, chunk = items.pop(order)
+        del self._logs[chunk][order]
+        self._dirty_chunks.add(chunk)
+        if not items:
+            del self._items[start]
+        matters = getattr(fold, "matters", None)
+        if matters is None or not items or matters(bucket.acc, value):
+            acc = fold.empty()
+            for place, (us, each, _) in items.items():
+                acc = fold.add(acc, each, us, place)
+            bucket.acc = acc
 
     def _freeze_bucket(self, start: int, bucket: Cell) -> None:
         super()._freeze_bucket(start, bucket)
         self._forget_items(start)
 
     def _forget_items(self, start: int) -> None:
-        for key, (_, number) in self._items.pop(start, {}).items():
-            del self._logs[number >> _SHIFT][key]
-            if not self._logs[number >> _SHIFT]:
-                self._dirty_chunks.add(number >> _SHIFT)
+        for order, (_, _, chunk) in self._items.pop(start, {}).items():
+            del self._logs[chunk][order]
+            if not self._logs[chunk]:
+                self._dirty_chunks.add(chunk)
 
     def save(self) -> Chunks:
         """See `State.save`: besides the buckets, what may be taken back (`i`)."""
         out = super().save()
         for chunk in self._dirty_chunks:
             log = self._logs.get(chunk)
-            items = [[us, order, plain_of(value)] for (us, order), value in log.items()] if log else []
+            items = [[us, order, plain_of(value)] for order, (us, value, _) in log.items()] if log else []
             self._parts.put(b"i" + key_of(chunk), encode(items) if items else b"", out)
             if not log and chunk != self._number >> _SHIFT:
                 self._logs.pop(chunk, None)
@@ -216,9 +243,9 @@ class ReplacingState(BucketState):
             for us, order, plain in decode(data):
                 start = self._start_of(self.calendar.windows(us))
                 if start in live:  # else its bucket is frozen, and a chunk goes when the last of its items does
-                    value = value_of(plain)
-                    self._items.setdefault(start, {})[us, order] = (value, chunk << _SHIFT)
-                    self._logs.setdefault(chunk, {})[us, order] = value
+                    item = (us, value_of(plain), chunk)
+                    self._items.setdefault(start, {})[order] = item
+                    self._logs.setdefault(chunk, {})[order] = item
             if chunk not in self._logs:
                 self._dirty_chunks.add(chunk)
             self._number = (chunk + 1) << _SHIFT

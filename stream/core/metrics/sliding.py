@@ -11,18 +11,19 @@ they may.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from schemas.definitions import Metric as Definition
-from stream.core.metrics.base import SECOND_US, CalendarLike, Number, Shown, State, Terms, Value, Windows, kept
+from stream.core.metrics.base import SECOND_US, CalendarLike, Folded, Number, Shown, State, Terms, Value, Windows, kept
 from stream.core.metrics.buckets import STALE, Pair
+from stream.core.metrics.cells import NEVER, Cell, Span, kinds_of
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.reading import Reader, numeric, one
 from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.trail import VALUES, Pair as Worth, Trail
-from stream.core.metrics.windowed import NEVER, Cell, Span, WindowedState, kinds_of
+from stream.core.metrics.windowed import WindowedState
 from stream.core.metrics.wire import decode, encode, packed, unpacked
 
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400}
@@ -45,8 +46,10 @@ class SlidingMetric:
         self.unit = UNITS[definition.granularity]
         self.shape = shape_of(definition, terms)
         self.read: Reader = one
+        self.number: str | None = None
         if self.aggregation != "count":
             assert definition.property is not None
+            self.number = definition.property
             self.read = numeric(terms.reader(definition.property))
         self.rounding = definition.rounding
         self.late_us = terms.sliding_late_us if definition.lateness_us is None else definition.lateness_us
@@ -140,6 +143,31 @@ class SlidingState(WindowedState):
             if self._events is not None:
                 self._events.setdefault(second, {})[order] = value
         return len(self._ats) if too_late else late
+
+    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+        """See `Bulk.fold_all`."""
+        if self._events is not None or not self._all_hot(events, clock_us):
+            return False
+        first = min([w[0] for w, _, _ in events])
+        if first < clock_us - self._metric.late_us:
+            return False
+        self._clock_us = clock_us
+        self.dirty = True
+        number = len(events)
+        for cell in self._newest:
+            cell.events += number
+        seconds: dict[int, list[Number]] = {}
+        for w, _, value in events:
+            second = w[0] // SECOND_US
+            if second in seconds:
+                seconds[second].append(value)
+            else:
+                seconds[second] = [value]
+        add, greatest, packs = self._trail.add, self._trail.greatest, self._dirty_packs
+        for second, values in seconds.items():
+            add(second, max(values) if greatest else sum(values), len(values))
+            packs.add(second // PACK)
+        return True
 
     def _settle(self) -> None:
         """Every second but the newest joins its windows, with what its look-back makes."""

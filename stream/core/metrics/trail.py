@@ -32,38 +32,38 @@ class Trail:
         self._from, self._to = 1 << 62, -(1 << 62)
         self._first = 0  # the first second on which the newest looks back, unless `settle` is due
 
-    def add(self, second: int, value: Number) -> None:
-        """Count an event of any second."""
+    def add(self, second: int, value: Number, number: int = 1) -> None:
+        """Count so many events of any second, whose sum or greatest value this is."""
         if second == self.last:
             events, sum_ = self.own[-1]
             whole = self.whole[-1]
             if self.greatest:
-                self.own[-1] = (events + 1, max(sum_, value))
+                self.own[-1] = (events + number, max(sum_, value))
                 if whole is not None:
-                    self.whole[-1] = (whole[0] + 1, max(whole[1], value))
+                    self.whole[-1] = (whole[0] + number, max(whole[1], value))
             else:
-                self.own[-1] = (events + 1, sum_ + value)
+                self.own[-1] = (events + number, sum_ + value)
                 if whole is not None:
-                    self.whole[-1] = (whole[0] + 1, whole[1] + value)
+                    self.whole[-1] = (whole[0] + number, whole[1] + value)
             return
         if second > self.last:
-            self._append(second, value)
+            self._append(second, value, number)
             return
         index = bisect_left(self.seconds, second)
         if self.seconds[index] == second:
             events, sum_ = self.own[index]
-            self.own[index] = (events + 1, max(sum_, value) if self.greatest else sum_ + value)
+            self.own[index] = (events + number, max(sum_, value) if self.greatest else sum_ + value)
         else:
             self.seconds.insert(index, second)
-            self.own.insert(index, (1, value))
+            self.own.insert(index, (number, value))
             self.whole.insert(index, None)
         self._note(second)
 
-    def _append(self, second: int, value: Number) -> None:
+    def _append(self, second: int, value: Number, number: int) -> None:
         seconds, own, whole = self.seconds, self.own, self.whole
         previous = whole[-1] if whole else None
         seconds.append(second)
-        own.append((1, value))
+        own.append((number, value))
         self.last = second
         if self._from < self._to:  # what came before it may still change, so it waits for `settle` too
             whole.append(None)
@@ -71,7 +71,7 @@ class Trail:
             return
         if previous is None:
             self._first = len(seconds) - 1
-            whole.append((1, value))
+            whole.append((number, value))
             return
         events, sum_ = previous
         first, limit = self._first, second - self.unit
@@ -82,14 +82,14 @@ class Trail:
                 gone = gone or own[first][1] == sum_
                 first += 1
             self._first = first
-            whole.append(self._from_scratch(first, len(own)) if gone else (events + 1, max(sum_, value)))
+            whole.append(self._from_scratch(first, len(own)) if gone else (events + number, max(sum_, value)))
             return
         while seconds[first] <= limit:
             events -= own[first][0]
             sum_ -= own[first][1]
             first += 1
         self._first = first
-        whole.append((events + 1, sum_ + value))
+        whole.append((events + number, sum_ + value))
 
     def put(self, second: int, own: Pair | None) -> None:
         """Set, or with None remove, what came in a second (to take an event back, or to restore)."""

@@ -8,18 +8,19 @@ window is depends on its values alone, not on their order.
 A member costs about 110 bytes of memory in each window kind that is open, and up to 17 saved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.definitions import Metric as Definition, Rounding
-from stream.core.metrics.base import BadValue, CalendarLike, Shown, State, Terms, Windows
+from stream.core.metrics.base import BadValue, CalendarLike, Folded, Shown, State, Terms, Windows
+from stream.core.metrics.cells import Cell, Span, kinds_of
 from stream.core.metrics.members import Members
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.reading import member
 from stream.core.metrics.replacing import state_of
 from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.sketch import ERROR, Sketch
-from stream.core.metrics.windowed import Cell, Span, WindowedState, kinds_of
+from stream.core.metrics.windowed import WindowedState
 
 EXACT_MEMBERS = 1_000_000
 """The greatest number of distinct values that a window counts exactly."""
@@ -117,18 +118,22 @@ class UniqueState(WindowedState):
         if self._room <= 0:
             self._check(w, value)
         self._room -= 1
-        if clock_us >= self._due or not self._newest:
-            return super().fold(w, order, value, clock_us)
-        late = 0
-        for position, cell, at in zip(self._positions, self._newest, self._ats, strict=True):
-            if cell.start == w[at]:
-                cell.events += 1
-                if value not in cell.acc.known:
-                    self._add_to(cell.acc, value, 0, 0)
-            else:
-                late += self._elsewhere(position, w, order, value, clock_us)
+        return super().fold(w, order, value, clock_us)
+
+    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+        """See `Bulk.fold_all`."""
+        number = len(events)
+        if self._room < number or not self._all_hot(events, clock_us):
+            return False
+        self._room -= number
+        values, touched = {value for _, _, value in events}, self._touched
+        for cell in self._newest:
+            cell.events += number
+            members = cell.acc
+            if members.update(values):
+                touched[members.name] = members
         self.dirty = True
-        return late
+        return True
 
     def _add_to(self, acc: Members, value: bytes, us: int, order: int) -> Members:  # noqa: ARG002
         if acc.add(value):

@@ -1,96 +1,21 @@
 """The state of a metric whose windows stand each for themselves: counters and most plug-ins.
 
 Each event folds into the window of each kind that holds it. The newest window of each kind and the
-one before it are at hand; older ones lie in packs.
+one before it are at hand; older ones lie in packs. An event of the newest finest window mostly belongs
+to the newest of every kind, so many of them fold together.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from schemas.definitions import KINDS, Metric as Definition, Rounding
+from schemas.definitions import Rounding
 from stream.core.metrics.around import around
-from stream.core.metrics.base import (
-    HOUR,
-    MINUTE,
-    SECOND_US,
-    TOTAL,
-    CalendarLike,
-    Shown,
-    Terms,
-    Value,
-    Windows,
-    kept,
-)
+from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Folded, Shown, Value, Windows, kept
+from stream.core.metrics.cells import NEVER, Cell, Fold, Span, nested, span_of
 from stream.core.metrics.packs import Chunks, Packs, Parts, orphans
 from stream.core.metrics.rounding import rounded
 from stream.core.metrics.wire import decode, encode
-
-NEVER = 1 << 62
-SPANS = {MINUTE: 3600, HOUR: 86_400}
-"""Closed minutes are packed by hour, hours by day, longer windows by 31 days (seconds of starts)."""
-LONG_SPAN = 31 * 86_400
-
-
-def span_of(kind: int) -> int:
-    """How many seconds of starts share a pack."""
-    return SPANS.get(kind, LONG_SPAN)
-
-
-class Fold(Protocol):
-    """How values become one: an aggregation of the counter, or what a plug-in is made of.
-
-    An accumulator is any object; `add` and `merge` answer it, and may change their first argument
-    in place. Whatever the order of `add` and `merge`, the outcome must be the same.
-    """
-
-    def empty(self) -> Any:
-        """The accumulator of no event."""
-        ...
-
-    def add(self, acc: Any, value: Any, us: int, order: int) -> Any:
-        """Count a value that `read` answered, of the instant `us` and the place `order` in the log."""
-        ...
-
-    def merge(self, acc: Any, other: Any) -> Any:
-        """Both together; `other` stays as it is."""
-        ...
-
-    def value(self, acc: Any, events: int) -> Value:
-        """The total of at least one event."""
-        ...
-
-    def error(self, acc: Any) -> str | None:
-        """The relative standard error of an estimate, as a decimal string; None for an exact value."""
-        ...
-
-    def plain(self, acc: Any) -> Any:
-        """The accumulator as msgpack holds it (see `wire.packed` for numbers)."""
-        ...
-
-    def restored(self, plain: Any) -> Any:
-        """The accumulator again."""
-        ...
-
-
-class Cell:
-    """One window: its start in seconds, the number of its events, and what they make together."""
-
-    __slots__ = ("acc", "events", "start")
-
-    def __init__(self, start: int, events: int, acc: Any) -> None:
-        self.start, self.events, self.acc = start, events, acc
-
-
-class Span:
-    """How long the windows of a metric's kinds are kept after their end, by the definition or by kind."""
-
-    __slots__ = ("keep", "kinds", "simulate")
-
-    def __init__(self, kinds: tuple[int, ...], terms: Terms, lateness_us: int | None) -> None:
-        self.kinds = kinds
-        self.simulate = terms.simulate
-        self.keep = tuple(terms.keep_us[kind] if lateness_us is None else lateness_us for kind in kinds)
 
 
 class WindowedState:
@@ -102,6 +27,9 @@ class WindowedState:
         "_before",
         "_before_dirty",
         "_due",
+        "_hot_at",
+        "_hot_start",
+        "_nested",
         "_newest",
         "_orphans",
         "_packs",
@@ -134,6 +62,9 @@ class WindowedState:
         ]
         self._parts = Parts()
         self._due = NEVER
+        self._nested = nested(span.kinds)
+        # the start of the finest newest window, if one of its instants lies in the newest of every kind; else none
+        self._hot_at, self._hot_start = self._ats[0], NEVER
         self._orphans: Chunks = []
         self.dirty = self._before_dirty = False
         if chunks:
@@ -160,6 +91,33 @@ class WindowedState:
             late += self._elsewhere(position, w, order, value, clock_us)
         self._set_due()
         return late
+
+    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+        """See `Bulk.fold_all`."""
+        if not self._all_hot(events, clock_us):
+            return False
+        add, number = self._add, len(events)
+        for cell in self._newest:
+            acc = cell.acc
+            for w, order, value in events:
+                acc = add(acc, value, w[0], order)
+            cell.acc = acc
+            cell.events += number
+        self.dirty = True
+        return True
+
+    def _all_hot(self, events: Sequence[Folded], clock_us: int) -> bool:
+        """Whether all of these events lie in the newest window of every kind, and all of those are kept."""
+        if clock_us >= self._due or not self._newest:
+            return False
+        if self._nested:
+            at, start = self._hot_at, self._hot_start
+            for w, _, _ in events:  # noqa: SIM110 - a generator costs twice as much
+                if w[at] != start:
+                    return False
+            return True
+        starts = [(at, cell.start) for at, cell in zip(self._ats, self._newest, strict=True)]
+        return all(w[at] == start for w, _, _ in events for at, start in starts)
 
     def _elsewhere(self, position: int, w: Windows, order: int, value: Any, clock_us: int) -> int:
         """Fold into a window that need not be the newest, if it is kept; 1 where it is not."""
@@ -238,11 +196,16 @@ class WindowedState:
 
     def _set_due(self) -> None:
         """From this clock on a newest window may be no longer kept, and every fold must look."""
-        self._due = NEVER
+        self._due, self._hot_start = NEVER, NEVER
         for position, cell in enumerate(self._newest):
             end, keep = self._end(position, cell.start), self.span.keep[position]
             if end is not None and keep is not None:
                 self._due = min(self._due, end * SECOND_US + keep)
+        if self._nested and self._newest:
+            start = self._newest[0].start
+            w = self.calendar.windows(start * SECOND_US)
+            if all(cell.start == w[at] for cell, at in zip(self._newest, self._ats, strict=True)):
+                self._hot_start = start
 
     def _find(self, position: int, start: int) -> Cell | None:
         if not self._newest:
@@ -352,7 +315,8 @@ class WindowedState:
             self._parts.put(b"b", encode(before) if before else b"", out)
         self.dirty = self._before_dirty = False
         for packs in self._packs:
-            packs.save(out)
+            if packs.dirty:
+                packs.save(out)
         out += self._orphans
         self._orphans = []
         return out
@@ -402,6 +366,7 @@ class WindowedState:
                 self._forgotten(position, cell)
         if self.dirty and not any(cell.events for cell in self._newest) and not self._older():
             self._newest = []
+            self._set_due()
 
     def _older(self) -> bool:
         """Whether a window before the newest has events: it may, where a replacement has emptied the newest."""
@@ -415,8 +380,3 @@ class WindowedState:
 
     def _forgotten(self, position: int, cell: Cell) -> None:
         """A window has expired."""
-
-
-def kinds_of(definition: Definition) -> tuple[int, ...]:
-    """A definition's windows as indexes into `KINDS`, in ascending order."""
-    return tuple(sorted(KINDS.index(kind) for kind in definition.windows))

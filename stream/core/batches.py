@@ -1,0 +1,58 @@
+"""Events that states count, gathered by customer: the states of one customer lie close together, and fold many at once.
+
+What is gathered has had its verdict: it counts. It is folded when the block ends, or before anything else happens to
+the customer's states.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from stream.core.book import HOUR_US
+from stream.core.general import States, Unusable, Waiting
+from stream.core.upserts import Contributions
+
+
+class Batch:
+    """The events of one name on their way into the states of its metrics; the fold adds to `waiting[customer]`."""
+
+    def __init__(
+        self,
+        general: Sequence[States],
+        values: Callable[[Any], tuple[Any | None, ...]],
+        contributions: Contributions | None,
+    ) -> None:
+        """`values` reads an event's values off its properties; `contributions` are there where it may be replaced."""
+        self._general, self.values, self._contributions = general, values, contributions
+        self.waiting: dict[str, list[Waiting]] = {}
+
+    def fold(self, customers: Iterable[str], bad: Unusable) -> int:
+        """Fold what waits of these customers; the answer is for how many (event, metric, window) that was late."""
+        late = 0
+        for customer in customers:
+            batch = self.waiting.pop(customer, None)
+            if batch is not None:
+                left_out = []
+                for place, states in enumerate(self._general):
+                    without, late_here = states.fold_batch(customer, batch, place, bad)
+                    late += late_here
+                    left_out.append(without)
+                if self._contributions is not None:
+                    self._contribute(self._contributions, customer, batch, left_out)
+        return late
+
+    def _contribute(
+        self,
+        contributions: Contributions,
+        customer: str,
+        batch: list[Waiting],
+        left_out: list[list[int] | None],
+    ) -> None:
+        """Remember of each event what the metrics made of it."""
+        put, numbered = contributions.put, list(enumerate(self._general))
+        for number, (w, order, values, clock_us, p, _, digest) in enumerate(batch):
+            parts = [
+                states.part(p, values[place])
+                for place, states in numbered
+                if values[place] is not None and number not in (left_out[place] or ())
+            ]
+            put(digest, clock_us // HOUR_US, customer, w[0], order, parts)
