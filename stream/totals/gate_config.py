@@ -16,6 +16,7 @@ from typing import Any
 from tallygate import layout
 
 from schemas.definitions import Definitions, Limit, Metric
+from stream.limits import Limits, decimals_of
 from stream.totals.calendars import calendar_named, calendar_text, name_of
 
 DEFAULT = ""
@@ -52,7 +53,7 @@ class GateConfigs:
     def __init__(self, definitions: Definitions, partitions: int) -> None:
         self._partitions = partitions
         self._kinds = tuple(sorted({x.window for x in definitions.limits if x.window}, key=layout.KINDS.index))
-        self._scales = decimals_of(definitions)
+        self._scales = Limits(definitions.limits).decimals
         shared: dict[str, list[Limit]] = defaultdict(list)
         own: dict[str, dict[str, list[Limit]]] = defaultdict(lambda: defaultdict(list))
         for limit in definitions.limits:
@@ -101,20 +102,6 @@ class GateConfigs:
         )
 
 
-def decimals_of(definitions: Definitions) -> dict[str, int]:
-    """For each limited metric the greatest number of decimals among its limits: amounts are scaled by it."""
-    scales: dict[str, int] = {}
-    for limit in definitions.limits:
-        scales[limit.metric] = max(scales.get(limit.metric, 0), _decimals(limit.limit))
-    return scales
-
-
-def _decimals(number: Decimal) -> int:
-    exponent = number.as_tuple().exponent
-    assert isinstance(exponent, int), "a limit is finite"
-    return max(0, -exponent)
-
-
 def _metric(metric: Metric, limits: Iterable[Limit], scale: int) -> dict[str, Any]:
     shown: dict[str, Any] = {"d": scale, "b": sorted(metric.group_by), **_by_group(limits, scale)}
     if metric.type == "gauge":
@@ -134,7 +121,7 @@ def _by_group(limits: Iterable[Limit], scale: int) -> dict[str, Any]:
 
 def _limit(limit: Limit, scale: int) -> dict[str, Any]:
     """One limit: `p` are its own decimals, `l` the limit scaled by them, `a` its shares with what reaches them."""
-    own = _decimals(limit.limit)
+    own = decimals_of(limit)
     shown: dict[str, Any] = {"w": limit.window or "", "l": int(layout.scaled(limit.limit, own)), "p": own}
     if limit.mode == "soft":
         shown["m"] = "s"

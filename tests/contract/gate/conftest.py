@@ -16,8 +16,8 @@ KINDS = ["fake", "valkey", "redis", "asyncio", "cluster", "sentinel"]
 
 @pytest.fixture(scope="session")
 def gate_cluster() -> Iterator[str]:
-    """A Cluster of three Redis primaries, for the session."""
-    with Cluster(need(Redis)) as started:
+    """A Cluster of three Redis primaries with a replica each, for the session."""
+    with Cluster(need(Redis), replicas=True) as started:
         yield started.url
 
 

@@ -20,8 +20,9 @@ from tallygate.testing import FakeLimit, FakeMetric
 
 from schemas.definitions import Customer, Definitions, Limit, Metric
 from stream.core.calendar import calendar_for
+from stream.limits import Limits
 from stream.totals.calendars import calendar_text
-from stream.totals.gate_config import GateConfigs, decimals_of
+from stream.totals.gate_config import GateConfigs
 
 PARTITIONS = 4
 START = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -253,7 +254,7 @@ class RedisWorld:
         self._sequence[number] += 1
 
     def _rows(self, customer: str) -> dict[str, str]:
-        scales = decimals_of(self.definitions)
+        scales = Limits(self.definitions.limits).decimals
         rows: dict[str, str] = {}
         for (name, field), events in self._events.items():
             metric = layout.split_field(field)[0]
