@@ -15,7 +15,7 @@ from tallygate import layout
 from tallygate._scripts import Script, script
 from tallygate.answers import Check, Release, Reservation, instant
 from tallygate.errors import GateUnavailable, OtherLines, UnknownLayout, WrongGroup
-from tallygate.requests import Asked
+from tallygate.requests import Asked, Duration, customer_id, hold_id, new_id, staleness_us, ttl_us
 
 GATE = script("holds", "gate")
 RELEASE = script("holds", "release")
@@ -52,13 +52,17 @@ class Protocol:
         self._read_at = float("-inf")
         self._aliases: dict[str, tuple[str, float]] = {}
 
-    def check(self, customer: str, asked: Asked, staleness: str) -> Talk:
+    def check(self, customer: str | int, request: Asked, staleness: Duration | None) -> Talk:
         """Talk about a check; returns a `Check`."""
-        return self._decide("check", customer, asked, staleness, "", "")
+        return self._decide("check", customer_id(customer), request, staleness_us(staleness), "", "")
 
-    def reserve(self, customer: str, asked: Asked, staleness: str, id_: str, ttl: str) -> Talk:
+    def reserve(
+        self, customer: str | int, request: Asked, staleness: Duration | None, id_: str | int | None, ttl: Duration
+    ) -> Talk:
         """Talk about a reservation; returns a `Reservation`."""
-        return self._decide("reserve", customer, asked, staleness, id_, ttl)
+        name, allowed, time_to_live = customer_id(customer), staleness_us(staleness), ttl_us(ttl)
+        hold = new_id() if id_ is None else hold_id(id_)
+        return self._decide("reserve", name, request, allowed, hold, time_to_live)
 
     def _decide(self, op: str, customer: str, asked: Asked, staleness: str, id_: str, ttl: str) -> Talk:
         def args(name: str) -> list[str]:
@@ -77,9 +81,12 @@ class Protocol:
         at = instant(int(reply[13])) if reply[13] else None
         return Reservation(*(*answered, id_, at))
 
-    def release(self, customer: str, id_: str) -> Talk:
+    def release(self, customer: str | int, id_: str | int) -> Talk:
         """Talk about a release; returns a `Release`."""
-        reply = yield from self._call(RELEASE, customer, [], lambda name: [name, id_])
+        return self._give_back(customer_id(customer), hold_id(id_))
+
+    def _give_back(self, customer: str, hold: str) -> Talk:
+        reply = yield from self._call(RELEASE, customer, [], lambda name: [name, hold])
         if reply is None or reply[0] == "missing":
             return Release(False, "unknown")
         return Release(reply[1] == "1", reply[2])

@@ -1,6 +1,6 @@
 """The gate, for threads."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, cast
 
@@ -11,11 +11,7 @@ from tallygate._protocol import Protocol, Talk
 from tallygate.answers import Check, Release, Reservation
 from tallygate.errors import GateUnavailable
 from tallygate.layout import Scalar
-from tallygate.requests import Duration, Line, Number, asked, customer_id, hold_id, new_id, staleness_us, ttl_us
-
-TIMEOUT_S = 1.0
-
-Lines = Iterable[Line | Mapping[str, Any]]
+from tallygate.requests import TIMEOUT_S, Duration, Lines, Number, asked
 
 
 class Gate:
@@ -57,8 +53,7 @@ class Gate:
             ValueError: the request is wrong.
             GateUnavailable: Redis cannot be reached.
         """
-        request = asked(metric, cost, group, lines)
-        talk = self._protocol.check(customer_id(customer), request, staleness_us(max_staleness))
+        talk = self._protocol.check(customer, asked(metric, cost, group, lines), max_staleness)
         return cast("Check", self._run(talk))
 
     def reserve(
@@ -83,10 +78,8 @@ class Gate:
             OtherLines: a hold of this id is there, with other lines.
             GateUnavailable: Redis cannot be reached. The hold may have been taken: repeat with the same id.
         """
-        request = asked(metric, cost, group, lines)
-        name, staleness, time_to_live = customer_id(customer), staleness_us(max_staleness), ttl_us(ttl)
-        hold = new_id() if id is None else hold_id(id)
-        return cast("Reservation", self._run(self._protocol.reserve(name, request, staleness, hold, time_to_live)))
+        talk = self._protocol.reserve(customer, asked(metric, cost, group, lines), max_staleness, id, ttl)
+        return cast("Reservation", self._run(talk))
 
     def release(self, customer: str | int, id: str | int) -> Release:  # noqa: A002 - likewise
         """Give a hold back: nothing was used, and no event will come.
@@ -95,7 +88,7 @@ class Gate:
             ValueError: the id is wrong.
             GateUnavailable: Redis cannot be reached; the hold lapses by itself.
         """
-        return cast("Release", self._run(self._protocol.release(customer_id(customer), hold_id(id))))
+        return cast("Release", self._run(self._protocol.release(customer, id)))
 
     def close(self) -> None:
         """Close the connections."""

@@ -12,6 +12,9 @@ from typing import Any
 
 from tallygate.layout import Scalar, group_text, plain
 
+TIMEOUT_S = 1.0
+"""How long a gate waits for Redis unless it is told otherwise."""
+
 Number = int | Decimal | str | float
 """A cost: text is read as the number it writes, a float as the digits that it shows."""
 
@@ -33,6 +36,10 @@ class Line:
     group: Mapping[str, Scalar] | None = None
 
 
+Lines = Iterable[Line | Mapping[str, Any]]
+"""Several lines; a mapping has the fields of `Line`."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A request as the scripts take it: lines of (metric, group text, cost text), each metric and group once."""
@@ -48,7 +55,7 @@ def asked(
     metric: str | None,
     cost: Number,
     group: Mapping[str, Scalar] | None,
-    lines: Iterable[Line | Mapping[str, Any]] | None,
+    lines: Lines | None,
 ) -> Asked:
     """Make a request of either one metric or several lines; lines of one metric and group are added up.
 

@@ -10,71 +10,21 @@ is told otherwise (`stall`). `unavailable = True` makes every call raise `GateUn
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
 
 from tallygate._calendar import window_of
+from tallygate._fakes import Customer, FakeLimit, FakeMetric, Hold
 from tallygate.answers import Check, Release, Reservation
 from tallygate.errors import GateUnavailable, OtherLines, WrongGroup
-from tallygate.gate import Lines
 from tallygate.layout import Scalar, field_of, plain, split_field
-from tallygate.requests import Asked, Duration, Number, asked, customer_id, hold_id, new_id, staleness_us, ttl_us
+from tallygate.requests import Asked, Duration, Lines, Number, asked, customer_id, hold_id, new_id, staleness_us, ttl_us
 
 _START = datetime(2026, 3, 5, 12, tzinfo=timezone.utc)
 _SETTLED_FOR = timedelta(hours=2)
 _WIDE = Context(prec=100)
-
-
-@dataclass(frozen=True)
-class FakeLimit:
-    """A limit as the definitions file has it; `window` None is for a gauge, `max_staleness` in seconds."""
-
-    metric: str
-    limit: Number
-    window: str | None = "month"
-    customer: str | None = None
-    group: Mapping[str, Scalar] | None = None
-    mode: str = "hard"
-    warn_at: tuple[Number, ...] = ()
-    on_stale: str | None = None
-    max_staleness: float = 10.0
-
-    @property
-    def amount(self) -> Decimal:
-        """The limit with the decimals that were written."""
-        return Decimal(str(self.limit))
-
-    @property
-    def decimals(self) -> int:
-        """How many decimals it is compared to."""
-        return max(0, -int(self.amount.as_tuple().exponent))
-
-
-@dataclass(frozen=True)
-class FakeMetric:
-    """A metric: a counter unless it is a gauge, whose state is `initial_value` before any event."""
-
-    gauge: bool = False
-    group_by: tuple[str, ...] = ()
-    initial_value: Number = 0
-
-
-@dataclass(frozen=True)
-class _Hold:
-    customer: str
-    asked: Asked
-    at: datetime
-    deadline: datetime
-
-
-@dataclass
-class _Customer:
-    events: dict[str, list[tuple[datetime, Decimal]]] = field(default_factory=lambda: defaultdict(list))
-    states: dict[str, Decimal] = field(default_factory=dict)
-    settled: dict[str, datetime] = field(default_factory=dict)
-    holds: dict[str, _Hold] = field(default_factory=dict)
 
 
 class FakeGate:
@@ -95,7 +45,7 @@ class FakeGate:
         self.now = now
         self._fresh: datetime | None = now
         self._stalled = False
-        self._customers: dict[str, _Customer] = defaultdict(_Customer)
+        self._customers: dict[str, Customer] = defaultdict(Customer)
         self.define(limits, metrics=metrics, aliases=aliases)
 
     # -- what a test does to it
@@ -210,7 +160,7 @@ class FakeGate:
         answer = self._decide(known, name, request, staleness, costs=True)
         if not answer.allowed:
             return _reservation(answer, hold, None)
-        known.holds[hold] = _Hold(name, request, self.now, self.now + lives)
+        known.holds[hold] = Hold(name, request, self.now, self.now + lives)
         if answer.limit is None:
             return _reservation(answer, hold, self.now)
         after = self._decide(known, name, request, staleness, costs=False)
@@ -233,12 +183,12 @@ class FakeGate:
     def _named(self, customer: str | int) -> str:
         return self._aliases.get(str(customer), str(customer))
 
-    def _customer(self, customer: str | int) -> _Customer:
+    def _customer(self, customer: str | int) -> Customer:
         if self.unavailable:
             raise GateUnavailable("this fake was told to be unavailable")
         return self._customers[self._named(customer)]
 
-    def _decide(self, known: _Customer, customer: str, request: Asked, staleness: str, *, costs: bool) -> Check:
+    def _decide(self, known: Customer, customer: str, request: Asked, staleness: str, *, costs: bool) -> Check:
         targets: dict[tuple[str, str], Decimal] = {}
         for metric, group, cost in request.lines:
             if metric not in self._metrics:
@@ -265,7 +215,7 @@ class FakeGate:
         shared = [x for x in self._limits if x.customer is None and x.metric == metric and x.window not in windows]
         return mine + [x for x in shared if field_of(metric, x.group) == name]
 
-    def _judge(self, known: _Customer, limit: FakeLimit, name: str, cost: Decimal, staleness: str) -> Check:
+    def _judge(self, known: Customer, limit: FakeLimit, name: str, cost: Decimal, staleness: str) -> Check:
         start, end = (None, None) if limit.window in {None, "total"} else window_of(limit.window or "", self.now)
         total = self._total(known, limit, name, start)
         decimals = limit.decimals
@@ -292,12 +242,12 @@ class FakeGate:
             warnings=warnings,
         )
 
-    def _total(self, known: _Customer, limit: FakeLimit, name: str, start: datetime | None) -> Decimal:
+    def _total(self, known: Customer, limit: FakeLimit, name: str, start: datetime | None) -> Decimal:
         if limit.window is None:
             return known.states.get(name, Decimal(str(self._metrics[limit.metric].initial_value)))
         return sum((amount for at, amount in known.events.get(name, ()) if self._in(limit, at, start)), Decimal())
 
-    def _held(self, known: _Customer, limit: FakeLimit, name: str, start: datetime | None) -> Decimal:
+    def _held(self, known: Customer, limit: FakeLimit, name: str, start: datetime | None) -> Decimal:
         scale = self._scale(limit.metric)
         lines = ((hold.at, line) for hold in known.holds.values() for line in hold.asked.lines)
         return sum(

@@ -46,3 +46,21 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
     """Make a response of JSON."""
     body = encode(value) + b"\n"
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
+
+
+def no_parameters(request: web.Request) -> None:
+    """Raise Wrong where the URL has parameters and none are read."""
+    for name in request.query:
+        raise Wrong(name[:80], "is no parameter here: write it into the body")
+
+
+def of_aiohttp(problem: web.HTTPException) -> web.Response:
+    """Answer what aiohttp itself refuses: no such path, another method."""
+    if problem.status == 404:
+        return Problem(404, "there is nothing here: /openapi.json lists what is").answer()
+    if isinstance(problem, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(problem.allowed_methods))
+        response = Problem(405, f"{problem.method} is not answered here: send {allowed}", closes=True).answer()
+        response.headers["Allow"] = allowed
+        return response
+    return Problem(problem.status, problem.reason or "the request is wrong", closes=True).answer()

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,48 +24,17 @@ from stream import logs
 from stream.settings import Settings
 from stream.totals.connection import connect
 from tally.api import asking, totals
-from tally.api.door import (
-    BODY_S,
-    HEADERS_S,
-    KEEP_ALIVE_S,
-    LINGER_S,
-    MOST_CONNECTIONS,
-    Body,
-    Guard,
-    Room,
-    Site,
-    is_loopback,
-)
+from tally.api.door import KEEP_ALIVE_S, LINGER_S, Body, Guard, Room, Site, is_loopback
 from tally.api.intake import Intake, Ready, Refused, split
+from tally.api.limits import Limits
 from tally.api.openapi import document
 from tally.api.outlet import Outlet
-from tally.api.problems import Problem, Wrong, answer
+from tally.api.problems import Problem, Wrong, answer, no_parameters, of_aiohttp
 from tally.api.telemetry import CONTENT_TYPE, ApiTelemetry
 from tally.worker_http import split_address
 
 _log = logs.named("tally.api")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much at once; times are in seconds."""
-
-    asking: int = 256
-    """Checks, reserves, releases and usage being answered."""
-    sending: int = 256
-    """Requests of events being answered."""
-    body: int = 64 << 10
-    events_body: int = 4 << 20
-    events_held: int = 64 << 20
-    """Bytes of all events between their reading and Kafka's answer."""
-    connections: int = MOST_CONNECTIONS
-    headers_s: float = HEADERS_S
-    body_s: float = BODY_S
-    answer_s: float = 20.0
-    """For one request, once its body is there; what it calls has shorter times of its own."""
-    stop_s: float = 25.0
-    """How long requests that are being answered have when the API stops."""
 
 
 class Api:
@@ -178,7 +146,7 @@ class Api:
         except Problem as problem:
             response = problem.answer()
         except web.HTTPException as problem:
-            response = _http_problem(problem)
+            response = of_aiohttp(problem)
         except Exception as error:  # noqa: BLE001 - a bug must not look like an answer
             _log.exception("A request failed", path=path, error=error)
             response = Problem(500, "the API failed on this request, which is a bug: please report it").answer()
@@ -227,7 +195,7 @@ class Api:
         return answer(found.to_json())
 
     async def _asked(self, request: web.Request, needs: tuple[str, ...]) -> asking.Asking:
-        _no_parameters(request)
+        no_parameters(request)
         async with Body(request, self._limits.body, seconds=self._limits.body_s) as body:
             return asking.read(body, needs=needs)
 
@@ -249,7 +217,7 @@ class Api:
     # -- events
 
     async def _events(self, request: web.Request) -> web.Response:
-        _no_parameters(request)
+        no_parameters(request)
         limits = self._limits
         async with Body(request, limits.events_body, self._held, seconds=limits.body_s) as body:
             with self._sending.one():
@@ -305,23 +273,6 @@ class Api:
         # without Kafka the gate still answers; taken out of service for that, nobody could ask it
         degraded = [] if self._outlet.fault is None else [f"POST /v1/events answers 503: {self._outlet.fault}"]
         return answer({"ready": not reasons, "reasons": reasons, "degraded": degraded}, 503 if reasons else 200)
-
-
-def _no_parameters(request: web.Request) -> None:
-    for name in request.query:
-        raise Wrong(name[:80], "is no parameter here: write it into the body")
-
-
-def _http_problem(problem: web.HTTPException) -> web.Response:
-    """Aiohttp's own answers: no such path, another method."""
-    if problem.status == 404:
-        return Problem(404, "there is nothing here: /openapi.json lists what is").answer()
-    if isinstance(problem, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(problem.allowed_methods))
-        response = Problem(405, f"{problem.method} is not answered here: send {allowed}", closes=True).answer()
-        response.headers["Allow"] = allowed
-        return response
-    return Problem(problem.status, problem.reason or "the request is wrong", closes=True).answer()
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from stream.settings import from_environment
-from tally.api.server import Api, Limits
+from tally.api.limits import Limits
+from tally.api.server import Api
 from tally.api.telemetry import ApiTelemetry
 from tally.servers import Server
 from tests.servers.workers import answers

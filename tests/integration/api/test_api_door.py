@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tally.api.server import Limits
+from tally.api.limits import Limits
 from tests.integration.api.serving import Caller, serving
 
 TOKEN = "a-token-of-ours"

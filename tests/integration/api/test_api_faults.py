@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tally.api.server import Limits
+from tally.api.limits import Limits
 from tally.servers import EmbeddedKafka, EmbeddedRedis, wait_until
 from tests.integration.api.serving import ApiProcess, Caller, serving
 from tests.integration.commands.running import environment
