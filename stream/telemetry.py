@@ -73,6 +73,7 @@ class PartitionTelemetry:
         self._commits = telemetry.commits.labels(label)
         self._rows = telemetry.commit_records.labels(label)
         self._bytes = telemetry.commit_bytes.labels(label)
+        self._overdue = telemetry.overdue.labels(label)
         self.lag: Gauge = telemetry.lag.labels(label)
         self.clock: Gauge = telemetry.clock.labels(label)
         self.fresh: Gauge = telemetry.fresh.labels(label)
@@ -122,6 +123,10 @@ class PartitionTelemetry:
         """Count one publish call to Redis of so many customers."""
         self._telemetry.published.labels(self._label).inc(customers)
         self._telemetry.publish_seconds.observe(seconds)
+
+    def overdue(self, reservations: int) -> None:
+        """Count reservations whose holds had lapsed, or were not there, when their events came."""
+        self._overdue.inc(reservations)
 
     def waits(self, position: int, timestamp_ms: int) -> None:
         """Note a commit that Redis does not hold yet: its next offset, and the Kafka timestamp of its newest record."""
@@ -181,6 +186,12 @@ class Telemetry:
             by,
         )
         self.published = self._counter("tally_published_customers", "Customers' totals written to Redis.", by)
+        self.overdue = self._counter(
+            "tally_overdue_reservations",
+            "Events that settled no open hold: it had lapsed, Redis had lost it, or none was taken. Each may have passed"
+            " a hard limit. Rising: reserve with a longer ttl, or send events sooner.",
+            by,
+        )
         self.refills = self._counter(
             "tally_redis_refills",
             "Times that Redis lacked totals and got them again. Rising: Redis loses data (restart, eviction, failover);"
@@ -260,7 +271,7 @@ class Telemetry:
         label = str(number)
         for metric in (
             *self.verdicts.values(), self.rejected, self.commits, self.commit_records, self.commit_bytes,
-            self.failures, self.fenced, self.published, self.refills, self.lag, self.clock, self.fresh, self.behind,
+            self.failures, self.fenced, self.published, self.overdue, self.refills, self.lag, self.clock, self.fresh, self.behind,
             self.ids, self.ids_bytes, self.rows, self.recovered,
         ):  # fmt: skip
             metric.remove_by_labels({"partition": label})

@@ -80,16 +80,20 @@ class Link:
         self._sequence = int(sequence)
         return Claimed(int(held) if held else None, revision.decode(), scales.decode(), int(now))
 
-    async def publish(self, chunk: Sequence[Waiting], done: tuple[int, int] | None, fresh_us: int | None) -> None:
-        """Publish some customers; `done` is the version and position that Redis then holds whole, if any."""
+    async def publish(self, chunk: Sequence[Waiting], done: tuple[int, int] | None, fresh_us: int | None) -> int:
+        """Publish some customers; `done` is the version and position that Redis then holds whole, if any.
+
+        Returns how many reservations were settled without an open hold: it had lapsed, or was not there.
+        """
         keys = [self._keys.status, self._keys.due]
         for waiting in chunk:
             totals, holds, deadlines = self._keys.of(waiting.customer)
             keys += [totals, holds, deadlines] if waiting.settles else [totals]
         args: list[Any] = [self._current(), self._sequence, self._sequence + 1, *(done or ("", ""))]
         args += ["" if fresh_us is None else fresh_us, SETTLED_FOR_US, _pack([_customer(each) for each in chunk])]
-        await self._call(_PUBLISH, keys, args)
+        _, overdue = await self._call(_PUBLISH, keys, args)
         self._sequence += 1
+        return int(overdue)
 
     async def beat(self, fresh_us: int | None, fields: Sequence[str] = ()) -> tuple[int, list[str]]:
         """See that all is as it was left, and say how fresh it is; Redis's time, and who has holds to be swept."""

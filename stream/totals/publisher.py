@@ -34,6 +34,9 @@ class Watch(Protocol):
     def published(self, customers: int, seconds: float) -> None:
         """Take note of one call with so many customers."""
 
+    def overdue(self, reservations: int) -> None:
+        """Take note of so many reservations whose holds had lapsed, or were not there, when their events came."""
+
     def reached(self, position: int) -> None:
         """Take note that Redis holds everything below an offset."""
 
@@ -246,11 +249,12 @@ class Publisher:
             whole = last and flight.complete
             fresh = self._freshness.reached(flight.position) if whole else None
             began = loop.time()
-            await self._link.publish(chunk, (flight.version, flight.position) if whole else None, fresh)
+            overdue = await self._link.publish(chunk, (flight.version, flight.position) if whole else None, fresh)
             if self._flight is not flight:
                 return  # forgotten meanwhile
             if self._watch is not None:
                 self._watch.published(len(chunk), loop.time() - began)
+                self._watch.overdue(overdue)
             del self._chunks[0]
             if whole:
                 self.published, self.position, self.complete = flight.version, flight.position, True

@@ -7,16 +7,16 @@
 --       7 how long a settled id is remembered, in microseconds
 --       8 MessagePack: a list of customers: [version, position, whether these are all its fields,
 --         [field, value, ...], [field to delete, ...]], and where it settles any: [id, ...], customer
--- Answers {"ok", customers that were older}, {"behind", version held or ""} or {"fenced", version of the newer
--- writer}. Only "ok" has changed anything. Repeating a call that came through answers "ok" and changes nothing.
+-- Answers {"ok", customers that were older, reservations whose hold had lapsed or was not there}, {"behind", version
+-- held or ""} or {"fenced", version of the newer writer}. Only "ok" has changed anything. Repeating a call that came through answers "ok" and changes nothing.
 local status = KEYS[1]
-local held = redis.call('HMGET', status, 'w', 'v', 'q')
+local held = redis.call('HMGET', status, 'w', 'v', 'q', 'f', 'c')
 local writer = held[1] or held[2]
 if writer and tonumber(writer) > tonumber(ARGV[1]) then
   return {'fenced', writer}
 end
 if held[3] == ARGV[3] then
-  return {'ok', '0'}
+  return {'ok', '0', '0'}
 end
 if held[3] ~= ARGV[2] then
   return {'behind', held[2] or ''}
@@ -30,7 +30,9 @@ local function in_batches(command, key, values)
   end
 end
 
+local fresh = held[5] == '1' and tonumber(held[4])
 local forgotten
+local overdue = 0 -- places that were given to others before their events came
 local function settle(holds, deadlines, ids, customer)
   if not forgotten then
     local time = redis.call('TIME')
@@ -41,6 +43,9 @@ local function settle(holds, deadlines, ids, customer)
     local hold = redis.call('HGET', holds, field)
     if hold and hold ~= 'S' then
       give_back(holds, hold)
+    end
+    if not hold or (hold ~= 'S' and fresh and tonumber(redis.call('ZSCORE', deadlines, id)) <= fresh) then
+      overdue = overdue + 1
     end
     redis.call('HSET', holds, field, 'S')
     redis.call('ZADD', deadlines, forgotten, id)
@@ -85,4 +90,4 @@ if ARGV[4] ~= '' then
     redis.call('HSET', status, 'f', ARGV[6])
   end
 end
-return {'ok', tostring(older)}
+return {'ok', tostring(older), tostring(overdue)}

@@ -237,6 +237,49 @@ def test_lapsed_holds_are_swept(unique: str, valkey_server: Any) -> None:
     asyncio.run(main())
 
 
+def test_events_after_their_deadline_are_counted(unique: str, valkey_server: Any) -> None:
+    """An event whose hold had lapsed, or was never taken, is counted once; one that came in time is not."""
+
+    class Watch:
+        def __init__(self) -> None:
+            self.overdues: list[int] = []
+
+        def overdue(self, reservations: int) -> None:
+            self.overdues.append(reservations)
+
+        def __getattr__(self, _: str) -> Any:
+            return lambda *_: None
+
+    async def main() -> None:
+        async with client(valkey_server.url) as redis, AsyncGate(redis, unique) as gate:
+            engine, watch = Engine(), Watch()
+            (one,) = names(0, 1)
+            writer = engine.publisher(redis, unique, limited(("10", None)))
+            writer._watch = watch
+
+            async def publish(*settled: str) -> int:
+                for reservation in settled:
+                    engine.event(one, "calls", reservation)
+                watch.overdues.clear()
+                await until(lambda: drive(engine, writer))
+                return sum(watch.overdues)
+
+            async with running(writer):
+                await until(lambda: drive(engine, writer) and writer.fresh_us)
+                assert await gate.reserve(one, "calls", id="in-time", ttl=3600)
+                assert await publish("in-time") == 0
+                assert await publish("in-time") == 0, "it is settled already"
+                assert await publish("unknown", "in-time") == 1
+                late = await gate.reserve(one, "calls", id="late", ttl=0.001)
+                assert late.at is not None
+                deadline_us = round(late.at.timestamp() * 1e6) + 1000
+                await until(lambda: (writer.fresh_us or 0) > deadline_us)
+                assert await publish("late") == 1
+                assert await publish("late") == 0
+
+    asyncio.run(main())
+
+
 def test_what_is_held_of_another_number_of_partitions(unique: str, valkey_server: Any) -> None:
     """Totals that were spread over another number of partitions are none of ours: all is published again."""
 

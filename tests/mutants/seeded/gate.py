@@ -421,4 +421,11 @@ MUTANTS = (
         "totals are fresh as of what was committed, whatever Kafka has",
         ("tests/unit/stream/engine/test_shard_freshness.py",),
     ),
+    Mutant(
+        f"{SCRIPTS}publish.lua",
+        "tonumber(redis.call('ZSCORE', deadlines, id)) <= fresh",
+        "tonumber(redis.call('ZSCORE', deadlines, id)) > fresh",
+        "an event in time is told as overdue",
+        ("tests/integration/totals/test_publisher_upkeep.py::test_events_after_their_deadline_are_counted",),
+    ),
 )
