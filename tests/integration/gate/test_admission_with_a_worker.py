@@ -17,11 +17,14 @@ from tally.servers import EmbeddedRedis
 from tests.integration.commands.running import environment
 from tests.integration.gate.contest import STALE_S, Contest, Kind
 from tests.servers.fixtures import Broker
+from tests.servers.records import read
 from tests.servers.workers import Worker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 LIMIT = 1000
+DEATHS = ("after_end:5", "before_end:5", "after_produce:5")
+"""Failpoints: a commit is in Kafka and nothing of it in Redis; or it is sent, and its transaction does not end."""
 LAG_S = 3.0
 TTL_S = 2.0
 SESSION_S = 6.0
@@ -29,7 +32,7 @@ METRICS = """
 metrics:
   calls: {event_name: call, type: counter, aggregation: count, windows: [year], lateness: 1s}
 limits:
-  - {metric: calls, window: year, limit: 1000}
+  - {metric: calls, window: year, limit: 1000, warn_at: [0.5, 0.8]}
 """
 
 
@@ -88,9 +91,9 @@ async def house(kafka: Broker, redis: EmbeddedRedis, app: str, folder: Path) -> 
 
 
 async def killed(at: House, customer: str, everybody: "asyncio.Task[None]") -> None:
-    """Each worker dies by SIGKILL with a commit in Kafka of which nothing is in Redis; the last one lives."""
+    """One worker after the other dies by SIGKILL between the commit and Redis; the last one lives."""
     while not everybody.done():
-        doomed = {"TALLY_FAILPOINT": "after_end:5"} if at.died < 3 else {}
+        doomed = {"TALLY_FAILPOINT": DEATHS[at.died]} if at.died < len(DEATHS) else {}
         worker = await at.worker(**doomed)
         await at.lag(worker, customer, everybody)
         at.died += not worker.alive()
@@ -109,11 +112,20 @@ async def frozen(at: House, customer: str, everybody: "asyncio.Task[None]") -> N
     await at.lag(second, customer, everybody)
 
 
+def alerts(at: House) -> list[tuple[str, str]]:
+    """Each threshold that was told of and what was used then, as whoever reads only what is committed sees them."""
+    told = [json.loads(record.value or b"") for record in read(at.env["TALLY_KAFKA"], at.env["TALLY_ALERTS_TOPIC"])]
+    return [(each["threshold"], each["used"]) for each in told]
+
+
 @pytest.mark.parametrize("trouble", [killed, frozen], ids=["killed", "frozen"])
 def test_exactly_the_limit_is_admitted_by_a_worker(
     kafka: Broker, valkey_server: EmbeddedRedis, unique: str, tmp_path: Path, trouble: Any
 ) -> None:
-    """64 clients, a lag longer than the holds live, workers that die or freeze: 1,000 of 1,000 are admitted."""
+    """64 clients, a lag longer than the holds live, workers that die or freeze: 1,000 of 1,000 are admitted.
+
+    Each share of the limit is told once, whatever died meanwhile.
+    """
 
     async def main() -> None:
         async with house(kafka, valkey_server, unique, tmp_path) as at, sending.producer(kafka.bootstrap) as producer:
@@ -133,6 +145,7 @@ def test_exactly_the_limit_is_admitted_by_a_worker(
             await contest.settled()
             contest.prove()
             if trouble is killed:
-                assert at.died == 3
+                assert at.died == len(DEATHS)
+            assert await asyncio.to_thread(alerts, at) == [("0.5", "500"), ("0.8", "800"), ("1", "1000")]
 
     asyncio.run(main())
