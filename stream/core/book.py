@@ -185,4 +185,6 @@ def load(book: Book, loader: Loader, marks: Marks) -> None:
             series.load(key[at:], value)
         else:
             series.load_closed(key[at:], value)
+    for states in book.states:
+        states.carry_on()
     book.idlog.loaded()

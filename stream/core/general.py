@@ -1,6 +1,7 @@
 """The general path: metrics whose states fold themselves, one for each customer and one for each of their groups."""
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Context, localcontext
 from typing import Any
 
 import msgspec
@@ -50,21 +51,39 @@ class States:
         self.overall: dict[str, Entry] = {}
         self.grouped: dict[str, dict[Any, Entry]] = {}
         self.dirty: list[Entry] = []
+        self._former: dict[Entry, dict[bytes, bytes]] = {}  # chunks of another calendar, while they are loaded
         self._names = Names(built.definition.group_by)
 
     # -- entries
 
     def load(self, tail: bytes, value: bytes) -> bool:
-        """Keep a chunk from the changelog; False where it belongs to a calendar that the customer no longer has."""
+        """Keep a chunk from the changelog; False where it belongs to a calendar that the customer no longer has.
+
+        Of such a one `carry_on` takes what goes on.
+        """
         customer, at = wire.part_of(tail, 0)
         name, at = wire.part_of(tail, at)
         entry = self._entry(customer.decode(), self._names.key_of(name) if name else None)
         if int.from_bytes(tail[at : at + 2], "big") != entry.zone.number:
+            self._former.setdefault(entry, {})[tail[at + 2 :]] = value
             return False
         suffix = tail[at + 2 :]
         entry.chunks[suffix] = value
         entry.names.add(suffix)
         return True
+
+    def carry_on(self) -> None:
+        """After the last chunk: what goes on of states of another calendar is theirs in the present one, and written so."""
+        former, self._former = self._former, {}
+        metric = self.built.metric
+        if not isinstance(metric, base.Carrying):
+            return
+        with localcontext(Context(prec=base.EXACT_DIGITS)):
+            for entry, chunks in former.items():
+                carried = {} if entry.chunks else metric.carried(chunks)
+                if carried:
+                    entry.chunks, entry.names, entry.pending = carried, set(carried), list(carried.items())
+                    self.touched(entry.customer, entry.group)
 
     def _entry(self, customer: str, group: Any) -> Entry:
         entries: dict[Any, Entry] = self.overall

@@ -45,6 +45,7 @@ __all__ = [
     "BadValue",
     "Bulk",
     "CalendarLike",
+    "Carrying",
     "Folded",
     "Metric",
     "MetricType",
@@ -252,6 +253,15 @@ class Metric(Protocol):
 
         `overall` says that it will be folded with `(group, value)`; only where `keyed`.
         """
+        ...
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A metric of which something goes on when a customer's calendar becomes another one."""
+
+    def carried(self, chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Of a state's saved chunks those that mean the same in any calendar, changed where need be."""
         ...
 
 

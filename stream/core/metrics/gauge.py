@@ -18,7 +18,7 @@ from stream.core.metrics.base import (
     Terms,
 )
 from stream.core.metrics.cells import kinds_of
-from stream.core.metrics.gauge_state import GaugeState
+from stream.core.metrics.gauge_state import GaugeState, carried
 from stream.core.metrics.lanes import Joining, Lanes, Setting, Union
 from stream.core.metrics.measures import Greatest, Last, Least, Measure, Weighted
 from stream.core.metrics.reading import Reader, member, member_of, numeric
@@ -83,6 +83,10 @@ class GaugeMetric:
     ) -> State:
         """See `Metric.state`."""
         return GaugeState(self, calendar, chunks, overall=overall and self.keyed)
+
+    def carried(self, chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """See `Carrying`: the state and the steps to it, which are gone through again in the other calendar."""
+        return carried(chunks)
 
 
 def presence(read: Reader, operation: Reader, name: str, add: Any, remove: Any) -> Reader:

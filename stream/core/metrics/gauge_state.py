@@ -347,6 +347,17 @@ class GaugeState:
             track.records.put(*gone[-1])
 
 
+def carried(chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """What a gauge saved, without the windows of its calendar; all history is in every calendar."""
+    out: Chunks = [(name, data) for name, data in chunks.items() if name[:1] not in {b"g", b"v", b"w"}]
+    base = Parts().join(chunks, b"g").get(b"g")
+    if base is not None:
+        mark, number, (cursor, total, first, tracks) = decode(base)
+        tracks = [track for track in tracks if track[0] == f"{TOTAL}"]
+        Parts().put(b"g", encode([mark, number, [cursor, total, first, tracks]]), out)
+    return {name: data for name, data in out if data is not None}
+
+
 def _encoded(steps: list[Step]) -> bytes:
     """Steps as they are, decimals as text; where msgpack has no room for an integer, those as text too."""
     try:

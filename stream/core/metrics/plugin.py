@@ -25,6 +25,7 @@ from stream.core.metrics.cells import Fold, Span, kinds_of
 from stream.core.metrics.reading import Reader, numeric
 from stream.core.metrics.replacing import state_of
 from stream.core.metrics.shapes import shape_of
+from stream.core.metrics.windowed import total_alone
 from stream.core.metrics.wire import packed, unpacked
 
 
@@ -112,3 +113,7 @@ class PlugInMetric:
     ) -> State:
         """See `Metric.state`."""
         return state_of(self._folding, self._span, self._rounding, self._terms, calendar, chunks)
+
+    def carried(self, chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """See `Carrying`; where events may be taken back, windows hang together by buckets of the calendar."""
+        return {} if self._terms.upsert else total_alone(chunks)

@@ -230,19 +230,25 @@ class Timeline:
             return track.measure.value(acc, self.sum, start, track.end), track.events
         if start > track.start:
             return self.constant(track, self.sum, *track.bounds(self.calendar, start)), 0
-        record = track.records.get(start // SECOND_US)
-        if record is not None:
-            return record[1], record[0]
         if track.begun[0] != self.first:
             track.begun = (self.first, track.bounds(self.calendar, self.first)[0])
         if start < track.begun[1]:
             return None
+        record = track.records.get(start // SECOND_US)
+        if record is not None:
+            return record[1], record[0]
         before = track.records.last_before(start // SECOND_US)
         return None if before is None else (self.constant(track, before[2], *track.bounds(self.calendar, start)), 0)
 
     def constant(self, track: Track, state: Number, start: int, end: int) -> Value:
         """What a window makes that held one state throughout."""
         return track.measure.value(track.measure.held(None, state, start, end), state, start, end)
+
+    def _begin_after(self, track: Track, state: Number, start: int) -> None:
+        """Record what a new kind of window goes on from, where nothing does: as if it had held this state before."""
+        if track.kind != TOTAL and track.records.last_before(start // SECOND_US) is None:
+            before, end = track.bounds(self.calendar, start - 1)
+            track.records.put(before // SECOND_US, (0, self.constant(track, state, before, end), state))
 
     # -- keeping
 
@@ -272,5 +278,6 @@ class Timeline:
                 start, end = track.bounds(self.calendar, cursor)
                 acc = track.measure.held(None, unpacked(total), start, cursor) if cursor > start else None
                 accs.append((start, end, 0, acc))
+                self._begin_after(track, unpacked(total), start)
         self._before = (cursor, unpacked(total), first, tuple(accs))
         self._restore(self._before)

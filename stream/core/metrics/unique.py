@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.definitions import Metric as Definition, Rounding
-from stream.core.metrics.base import BadValue, CalendarLike, Folded, Shown, State, Terms, Windows
+from stream.core.metrics.base import TOTAL, BadValue, CalendarLike, Folded, Shown, State, Terms, Windows
 from stream.core.metrics.cells import Cell, Span, kinds_of
 from stream.core.metrics.members import Members
 from stream.core.metrics.packs import Chunks, key_of
@@ -20,7 +20,7 @@ from stream.core.metrics.reading import member
 from stream.core.metrics.replacing import state_of
 from stream.core.metrics.shapes import shape_of
 from stream.core.metrics.sketch import ERROR, Sketch
-from stream.core.metrics.windowed import WindowedState
+from stream.core.metrics.windowed import WindowedState, total_alone
 
 EXACT_MEMBERS = 1_000_000
 """The greatest number of distinct values that a window counts exactly."""
@@ -232,3 +232,10 @@ class UniqueMetric:
         if not self._terms.upsert:
             return UniqueState(self.folding, self._span, self._rounding, calendar, chunks, room=self._room)
         return state_of(self.folding, self._span, self._rounding, self._terms, calendar, chunks, most=self._room)
+
+    def carried(self, chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """See `Carrying`; where events may be taken back, windows hang together by buckets of the calendar."""
+        if self._terms.upsert:
+            return {}
+        members = {name: data for name, data in chunks.items() if name[0] in b"mk" and name[1] == TOTAL}
+        return total_alone(chunks) | members

@@ -380,3 +380,15 @@ class WindowedState:
 
     def _forgotten(self, position: int, cell: Cell) -> None:
         """A window has expired."""
+
+
+def total_alone(chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Of what a `WindowedState` saved, its total of all history: the one window that every calendar has."""
+    newest = Parts().join(chunks, b"n").get(b"n")
+    if newest is None:
+        return {}
+    totals = [[kind, plain] for kind, plain in decode(newest) if kind == TOTAL]
+    out: Chunks = []
+    if totals:
+        Parts().put(b"n", encode(totals), out)
+    return {name: data for name, data in out if data is not None}
