@@ -17,9 +17,9 @@ from faust.types import ConsumerMessage
 from schemas.rejections import HEADER_KIND, HEADER_REASON
 from stream import failpoints
 from stream.core.commit import Commit, Out
-from stream.core.header import Fingerprint
 from stream.engine.blocks import Block, Record
 from stream.engine.committer import OUTBOX_KEY, Committer
+from stream.engine.continuity import check_gap, hold_against_log
 from stream.engine.kafka import Kafka
 from stream.engine.state import State
 from stream.engine.transactions import Fenced
@@ -33,10 +33,6 @@ MOST_UNCOMMITTED = 20_000
 
 #: Records that are folded between two commits where a commit has to fit into one record batch.
 SLICE = 500
-
-
-class Halted(Exception):  # noqa: N818 - what happened, not a fault of the caller
-    """The partition cannot go on without a person: the log and the state do not fit together."""
 
 
 class Dropped(Exception):  # noqa: N818 - likewise
@@ -174,7 +170,10 @@ class Shard:
             if self.recovered_rows * 2 >= end:
                 failpoints.hit("during_recovery")
         state.restored()
-        await self._hold_against_log(state)  # 4
+        exact = not self._committer.one_batch
+        await hold_against_log(
+            parts.kafka, self.source, state.header, parts.count, parts.isolation, exact_end=exact
+        )  # 4
         await self._committer.resend(outbox, state.header.version)
         state.begin_term()  # 5
         state.publish_since(held)
@@ -192,37 +191,6 @@ class Shard:
         self._dirty.set()
         self.running = True
 
-    async def _hold_against_log(self, state: State) -> None:
-        """Compare what the header says of the source with the source.
-
-        Raises:
-            Halted: records between the header's offset and the log's first are gone, the log ends before the
-                header's offset, or another record stands where the last consumed one was.
-
-        """
-        kafka, header, tp = self._parts.kafka, state.header, self.source
-        begin, end = await kafka.begin(tp), await kafka.high_watermark(tp)
-        where, mend = f"{tp.topic} partition {tp.partition}", reset_hint(tp.partition)
-        if header.partitions not in {0, self._parts.count}:
-            msg = f"{tp.topic} has {self._parts.count} partitions and had {header.partitions}: customers' homes moved. {mend}"
-            raise Halted(msg)
-        last = header.fingerprint
-        if last is None or header.next_offset is None:
-            header.next_offset = begin  # nothing consumed: what was deleted before was never promised
-            return
-        if header.next_offset < begin:
-            raise Halted(gone(tp, header.next_offset, begin))
-        # The embedded broker says less than the end; there the record itself tells.
-        if last.offset >= end and not self._committer.one_batch:
-            msg = f"{where}: the log ends at {end}, yet offset {last.offset} was counted: it was truncated or made anew. {mend}"
-            raise Halted(msg)
-        if last.offset < begin:
-            return  # deleted by retention after it was counted: nothing to compare with
-        record = await kafka.record(tp, last.offset, self._parts.isolation)
-        if record is None or record.offset != last.offset or Fingerprint.of(record) != last:
-            msg = f"{where}: the event at offset {last.offset} is not the one that was counted: the topic was made anew. {mend}"
-            raise Halted(msg)
-
     async def check_gap(self, start: int) -> None:
         """Look why the log goes on at `start` and not at `wanted`.
 
@@ -230,9 +198,8 @@ class Shard:
             Halted: what lies between was deleted before it was counted.
 
         """
-        begin, wanted = await self._parts.kafka.begin(self.source), self.wanted
-        if wanted is not None and wanted < begin <= start:
-            raise Halted(gone(self.source, wanted, begin))
+        if self.wanted is not None:
+            await check_gap(self._parts.kafka, self.source, self.wanted, start)
 
     # -- the work
 
@@ -399,19 +366,6 @@ class Shard:
             self.lose(f"{what}: {exc!r}", fenced=isinstance(exc, Fenced))
 
         task.add_done_callback(done)
-
-
-def gone(tp: TopicPartition, first: int, begin: int) -> str:
-    """Say that offsets were deleted before they were counted."""
-    return (
-        f"{tp.topic} partition {tp.partition}: the events of offsets {first} to {begin - 1} were deleted before they "
-        f"were counted. {reset_hint(tp.partition)}"
-    )
-
-
-def reset_hint(partition: int) -> str:
-    """Say what a person can do."""
-    return f"`tally reset --partition {partition}` starts it again from what the log has, with empty totals."
 
 
 def _kind_and_reason(out: Out) -> tuple[str, str]:

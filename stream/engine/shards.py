@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from faust.types import TP, ConsumerMessage
 
-from stream.engine.shard import Dropped, Halted, Loss, Parts, Poison, Shard
+from stream.engine.continuity import Halted
+from stream.engine.shard import Dropped, Loss, Parts, Poison, Shard
 from stream.engine.transactions import Fenced
 
 if TYPE_CHECKING:

@@ -102,15 +102,15 @@ MUTANTS = (
         (f"{KAFKA}test_a_stopped_worker_changes_nothing_and_comes_back",),
     ),
     Mutant(
-        "stream/engine/shard.py",
+        "stream/engine/continuity.py",
         "Fingerprint.of(record) != last",
         "False",
         "a topic made anew is taken for the old one",
         (f"{KAFKA}test_a_topic_made_anew_stops_the_partition_and_says_so",),
     ),
     Mutant(
-        "stream/engine/shard.py",
-        "        if header.next_offset < begin:\n            raise Halted(gone(tp, header.next_offset, begin))\n",
+        "stream/engine/continuity.py",
+        "    if header.next_offset < begin:\n        raise Halted(gone(tp, header.next_offset, begin))\n",
         "",
         "events that were deleted uncounted are jumped over",
         (f"{KAFKA}test_events_deleted_before_they_were_counted_stop_the_partition",),
