@@ -46,7 +46,7 @@ def probe(bootstrap: str, redis_url: str, app: str, topic: str, seconds: float) 
         producer.produce(topic, json.dumps(event), customer)
         producer.poll(0)
         while client.hget(key, "requests") == before:
-            time.sleep(0.0005)
+            time.sleep(0.001)
             if time.monotonic() - began > 30:
                 raise TimeoutError(f"the total of {customer} does not rise")
         found.append(time.monotonic() - began)
