@@ -9,6 +9,7 @@ from typing import Any
 
 from stream.core.book import HOUR_US
 from stream.core.general import States, Unusable, Waiting
+from stream.core.metrics.base import Many
 from stream.core.upserts import Contributions
 
 
@@ -31,9 +32,12 @@ class Batch:
         for customer in customers:
             batch = self.waiting.pop(customer, None)
             if batch is not None:
+                ws, orders, rows, *_ = zip(*batch, strict=True)
+                instants, first, last = [w[0] for w in ws], min(ws), max(ws)
                 left_out = []
-                for place, states in enumerate(self._general):
-                    without, late_here = states.fold_batch(customer, batch, place, bad)
+                for place, values in enumerate(zip(*rows, strict=True)):
+                    events = Many(instants, orders, values, first, last)
+                    without, late_here = self._general[place].fold_batch(customer, batch, place, events, bad)
                     late += late_here
                     left_out.append(without)
                 if self._contributions is not None:

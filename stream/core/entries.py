@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 from stream.core.zone import Zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from stream.core.metrics.base import Folded, State, Windows
+    from stream.core.metrics.base import Many, State, Windows
     from stream.core.metrics.billable import Attribution
 
 
@@ -37,7 +37,7 @@ class Entry:
         self.customer, self.group, self.zone, self.key, self.field = customer, group, zone, key, field
         self.state: State | None = None
         self.fold: Callable[[Windows, int, Any, int], int] | None = None  # the state's, once it is made
-        self.fold_all: Callable[[Sequence[Folded], int], bool] | None = None  # likewise, if it has one
+        self.fold_all: Callable[[Many, int], bool] | None = None  # likewise, if it has one
         self.chunks: dict[bytes, bytes] = {}  # until the state is made
         self.names: set[bytes] = set()  # of the chunks that the changelog holds
         self.pending: list[tuple[bytes, bytes | None]] = []

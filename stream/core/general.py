@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Context, localcontext
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from stream.core import groups, wire
 from stream.core.built import Built
 from stream.core.entries import Entry
 from stream.core.metrics import base
-from stream.core.metrics.base import BadValue, Shown, State, Terms, Windows
+from stream.core.metrics.base import BadValue, Many, Shown, State, Terms, Windows
 from stream.core.metrics.billable import Attribution
 from stream.core.names import Names
 from stream.core.upserts import part
@@ -141,17 +142,22 @@ class States:
         return late
 
     def fold_batch(
-        self, customer: str, batch: Sequence[Waiting], place: int, bad: Unusable
+        self, customer: str, batch: Sequence[Waiting], place: int, events: Many, bad: Unusable
     ) -> tuple[list[int] | None, int]:
         """Count a customer's events, which came one after the other; `place` is the metric's among their values.
 
-        The answer is which of them, by number, were not counted though they have a value (None: all were), and for how
-        many windows they came too late together. Where there is no room for a value, its record goes to `bad`.
+        `events` are the same in columns, None standing for what does not count. The answer is which of them, by number,
+        were not counted though they have a value (None: all were), and for how many windows they came too late
+        together. Where there is no room for a value, its record goes to `bad`.
         """
         if self._plain:
-            events = [(w, order, values[place]) for w, order, values, _, _, _, _ in batch if values[place] is not None]
-            if not events:
-                return None, 0
+            if None in events.values:
+                chosen = [value is not None for value in events.values]
+                counted = [*compress(events.values, chosen)]
+                if not counted:
+                    return None, 0
+                instants, orders = [*compress(events.instants, chosen)], [*compress(events.orders, chosen)]
+                events = Many(instants, orders, counted, events.first, events.last)
             entry = self.overall.get(customer)
             if entry is None or not entry.dirty:
                 entry = self.touched(customer, None)

@@ -6,6 +6,8 @@ from fractions import Fraction
 DIGITS = 18
 """Fractional digits of a value that no finite decimal equals, such as 1/3."""
 
+_SCALE = 10**DIGITS
+
 WIDE = Context(prec=10_000, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)
 """Wide enough that no value or rounding of a value is cut by it."""
 
@@ -46,7 +48,9 @@ def decimal_of(value: int | Decimal | Fraction) -> Decimal:
     finite = _finite(value)
     if finite is not None:
         return finite
-    return Decimal(round(value * 10**DIGITS)).scaleb(-DIGITS, WIDE)
+    whole, rest = divmod(value.numerator * _SCALE, value.denominator)
+    twice = rest * 2 - value.denominator
+    return Decimal(whole + (twice > 0 or (twice == 0 and whole & 1))).scaleb(-DIGITS, WIDE)
 
 
 def _finite(value: Fraction) -> Decimal | None:

@@ -46,7 +46,7 @@ __all__ = [
     "Bulk",
     "CalendarLike",
     "Carrying",
-    "Folded",
+    "Many",
     "Metric",
     "MetricType",
     "Number",
@@ -66,8 +66,21 @@ Value = int | Decimal | Fraction
 Windows = tuple[int, ...]
 """What `Calendar` answers for an instant: (us, start of its minute, of its hour, ..., 0)."""
 
-Folded = tuple[Windows, int, Any]
-"""An event as a state folds it: the calendar's tuple of its instant, its place in the log, and its value."""
+
+class Many:
+    """Events of one customer that follow one another in the log, column by column.
+
+    `instants` are in microseconds, `orders` their places in the log; `first` and `last` are the windows of the
+    earliest and latest instant, or of earlier and later ones.
+    """
+
+    __slots__ = ("first", "instants", "last", "orders", "values")
+
+    def __init__(
+        self, instants: Sequence[int], orders: Sequence[int], values: Sequence[Any], first: Windows, last: Windows
+    ) -> None:
+        self.instants, self.orders, self.values, self.first, self.last = instants, orders, values, first, last
+
 
 EXACT_DIGITS = 120
 """66 digits hold any accepted number; the rest holds sums of 10^54 of them."""
@@ -213,7 +226,7 @@ class State(Protocol):
 class Bulk(Protocol):
     """What a state may offer besides: folding many events faster than one by one."""
 
-    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+    def fold_all(self, events: Many, clock_us: int) -> bool:
         """Count these events, in the order of the log, if none of them is late or refused.
 
         Else the answer is False, and nothing has changed: `fold` decides about each. `clock_us` is the

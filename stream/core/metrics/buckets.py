@@ -8,12 +8,12 @@ an event of the newest bucket costs the same however many windows there are, and
 down, as a sum of negative numbers does, is found again from the live buckets.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
 from schemas.definitions import Rounding
-from stream.core.metrics.base import SECOND_US, CalendarLike, Folded, Shown, Value, Windows, kept
+from stream.core.metrics.base import SECOND_US, CalendarLike, Many, Shown, Value, Windows, kept
 from stream.core.metrics.cells import NEVER, Cell, Fold, Span, span_of
 from stream.core.metrics.packs import Chunks, Packs, key_of
 from stream.core.metrics.windowed import WindowedState
@@ -115,7 +115,7 @@ class BucketState(WindowedState):
         """A bucket freezes when no event for it is accepted any more: `live_us` after its end."""
         self._bucket_fold, self._combine, self._start_of, self._live_us = fold, combine, start_of, live_us
         self._bucket_add = fold.add
-        self._add_all: Callable[[Any, Sequence[Folded]], Any] | None = getattr(fold, "add_all", None)
+        self._add_all: Callable[[Any, Many], Any] | None = getattr(fold, "add_all", None)
         self._bucket_kind = bucket_kind
         self._buckets: Packs[Cell] = Packs(b"s", span_of(bucket_kind), self._bucket_plain, self._bucket_cell)
         self._hot: Cell | None = None
@@ -153,24 +153,22 @@ class BucketState(WindowedState):
                 self._fold_bucket(start, w, order, value, clock_us)
         return late
 
-    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+    def fold_all(self, events: Many, clock_us: int) -> bool:
         """See `Bulk.fold_all`."""
         hot = self._hot
         if hot is None or not self._all_hot(events, clock_us):
             return False
-        start, start_of = hot.start, self._start_of
-        for w, _, _ in events:
-            if start_of(w) != start:
-                return False
-        number = len(events)
+        if self._start_of(events.first) != hot.start or self._start_of(events.last) != hot.start:
+            return False
+        number = len(events.values)
         for cell in self._newest:
             cell.events += number
         hot.events += number
         if self._add_all is not None:
             hot.acc = self._add_all(hot.acc, events)
         else:
-            for w, order, value in events:
-                hot.acc = self._bucket_add(hot.acc, value, w[0], order)
+            for value, us, order in zip(events.values, events.instants, events.orders, strict=True):
+                hot.acc = self._bucket_add(hot.acc, value, us, order)
         self.dirty = self._hot_dirty = True
         return True
 

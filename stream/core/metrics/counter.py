@@ -4,12 +4,12 @@ The definitions run here as they are written; the generated code of `stream.core
 same faster, and is checked against this.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from schemas.definitions import Metric as Definition
-from stream.core.metrics.base import CalendarLike, Folded, Metric, Number, State, Terms, Value
+from stream.core.metrics.base import CalendarLike, Many, Metric, Number, State, Terms, Value
 from stream.core.metrics.cells import Fold, Span, kinds_of
 from stream.core.metrics.reading import Reader, numeric, one
 from stream.core.metrics.replacing import state_of
@@ -32,10 +32,10 @@ class Aggregation:
         """Of no event."""
         return None
 
-    def add_all(self, acc: Any, events: Sequence[Folded]) -> Any:
+    def add_all(self, acc: Any, events: Many) -> Any:
         """Count many values, in the order of the log."""
-        for w, order, value in events:
-            acc = self.add(acc, value, w[0], order)
+        for value, us, order in zip(events.values, events.instants, events.orders, strict=True):
+            acc = self.add(acc, value, us, order)
         return acc
 
     def add(self, acc: Any, value: Any, us: int, order: int) -> Any:
@@ -64,7 +64,7 @@ class Count(Aggregation):
 
     reversible = True
 
-    def add_all(self, acc: Any, events: Sequence[Folded]) -> Any:  # noqa: ARG002
+    def add_all(self, acc: Any, events: Many) -> Any:  # noqa: ARG002
         """Nothing to keep."""
         return acc
 
@@ -99,9 +99,9 @@ class Sum(Aggregation):
         """Nothing yet."""
         return 0
 
-    def add_all(self, acc: Number, events: Sequence[Folded]) -> Number:
+    def add_all(self, acc: Number, events: Many) -> Number:
         """All values more."""
-        return sum([value for _, _, value in events], acc)
+        return sum(events.values, acc)
 
     def add(self, acc: Number, value: Number, us: int, order: int) -> Number:  # noqa: ARG002
         """One value more."""
@@ -152,6 +152,10 @@ class Max(Aggregation):
         """The greater of both."""
         return value if acc is None or value > acc else acc
 
+    def add_all(self, acc: Number | None, events: Many) -> Number:
+        """The greatest of all."""
+        return self.add(acc, max(events.values), 0, 0)
+
     def matters(self, acc: Number, value: Number) -> bool:
         """Whether what is without a value may be another one."""
         return acc == value
@@ -184,6 +188,10 @@ class Min(Max):
     def add(self, acc: Number | None, value: Number, us: int, order: int) -> Number:  # noqa: ARG002
         """The lesser of both."""
         return value if acc is None or value < acc else acc
+
+    def add_all(self, acc: Number | None, events: Many) -> Number:
+        """The least of all."""
+        return self.add(acc, min(events.values), 0, 0)
 
 
 class LatestValue(Aggregation):

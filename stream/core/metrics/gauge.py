@@ -67,12 +67,12 @@ class GaugeMetric:
         return MEASURES[self.aggregation]()
 
     def lanes(self, *, overall: bool) -> Lanes | None:
-        """How a step moves the state; None where it simply adds."""
+        """How a step of one of many entities moves their sum; None where it simply adds, or there is but one."""
         if self.objects:
             return Lanes(Union() if overall else Setting(0, forget=True))
-        if self.delta:
-            return Lanes(Joining(self.initial)) if overall and self.initial else None
-        return Lanes(Setting(0 if overall else self.initial))
+        if not overall or (self.delta and not self.initial):
+            return None
+        return Lanes(Joining(self.initial) if self.delta else Setting(0))
 
     def state(
         self,

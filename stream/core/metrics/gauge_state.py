@@ -1,12 +1,14 @@
 """The state of a gauge for one customer and group, or for all groups together.
 
-Steps are saved in the order of their arrival, 16 to a chunk, so that an event writes one chunk whatever
-its own time; those that can no longer change are deleted, their outcome being in the timeline's base.
-A step costs about 250 bytes of memory while it is live, which is for `max_age` or the `lateness`.
+Steps are saved in the order of their arrival, 16 or more to a chunk, so that a commit writes one chunk
+whatever its events' own times; those that can no longer change are deleted, their outcome being in the
+timeline's base. A step costs about 200 bytes of memory while it is live, which is for `max_age` or the
+`lateness`.
 """
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import xxhash
@@ -21,13 +23,14 @@ from stream.core.metrics.base import (
     TOTAL,
     YEAR,
     CalendarLike,
+    Many,
     Shown,
     Value,
     Windows,
     kept,
 )
 from stream.core.metrics.cells import span_of
-from stream.core.metrics.lanes import ENTITY, NUMBER, US, Step
+from stream.core.metrics.lanes import CHUNK, ENTITY, US
 from stream.core.metrics.measures import FOREVER, Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
 from stream.core.metrics.packs import Chunks, Packs, Parts, key_of, orphans
 from stream.core.metrics.rounding import rounded
@@ -39,7 +42,10 @@ from stream.core.text import text
 if TYPE_CHECKING:
     from stream.core.metrics.gauge import GaugeMetric
 
-_SHIFT = 4  # 16 steps to a chunk: each commit writes the newest one again
+_FULL = 16
+"""A commit writes the newest chunk again until it has so many steps."""
+_MOST = 64
+"""A chunk takes no more steps when it has so many, though no commit came."""
 _NO_MARK = [-(1 << 62), 0]
 
 
@@ -69,6 +75,7 @@ class GaugeState:
         """`overall`: values come as (group, value)."""
         self._metric, self.calendar, self._overall = metric, calendar, overall
         self._lanes = metric.lanes(overall=overall)
+        self._plain = not overall and not metric.objects  # one entity, so its steps are `Plain`
         self._prorated = metric.proration is not None
         self._bucket = unit_kind(metric.proration) if metric.proration is not None else None
         self._unit = unit_kind(metric.granularity) if metric.granularity is not None else None
@@ -79,14 +86,15 @@ class GaugeState:
             assert self._bucket is not None
             self._buckets = Track(self._bucket, Greatest(), self._records(self._bucket, b"v"), "bucket")
             tracks.append(self._buckets)
-        self._timeline = Timeline(calendar, tracks, metric.initial, 0 if overall else metric.initial)
+        sets = self._plain and not metric.delta
+        self._timeline = Timeline(calendar, tracks, metric.initial, 0 if overall else metric.initial, sets=sets)
         self._table = Table(b"l")
         self._parts = Parts()
-        self._steps: dict[int, list[Step]] = {}
+        self._steps: dict[int, list[Any]] = {}
         self._dirty: set[int] = set()
         self._base_dirty = False
         self._mark = _NO_MARK
-        self._number = 0
+        self._chunk = 0  # where new steps go
         self._clock_us = -(1 << 62)
         self._orphans: Chunks = []
         if chunks:
@@ -113,28 +121,43 @@ class GaugeState:
             late = len(metric.windows)
             if not metric.terms.simulate:
                 return late
-        number = self._number
-        self._number = number + 1
         lanes = self._lanes
-        if lanes is None:
-            operand = value[1] if self._overall else value
-            step = [us, order, operand, None, operand, number]
+        if self._plain:
+            self._timeline.add(self._keep([(us, order, value, self._chunk)]))
+        elif lanes is None:
+            self._timeline.add(self._keep([[us, order, value[1], None, value[1], self._chunk]]))
         else:
             entity, operand = self._operand(value)
-            step = [us, order, 0, entity, operand, number]
+            step = [us, order, 0, entity, operand, self._chunk]
             lane = lanes.lanes.get(entity)
             if lane is None:
                 lanes.open(entity, unpacked(self._table.get(entity)))
             lanes.add(step)
-        self._timeline.add(step)
-        chunk = number >> _SHIFT
-        of_chunk = self._steps.get(chunk)
-        if of_chunk is None:
-            self._steps[chunk] = [step]
-        else:
-            of_chunk.append(step)
-        self._dirty.add(chunk)
+            self._timeline.add(self._keep([step]))
         return late
+
+    def fold_all(self, events: Many, clock_us: int) -> bool:
+        """See `Bulk.fold_all`."""
+        late_us = self._metric.late_us
+        if not self._plain or (late_us is not None and events.first[0] < clock_us - late_us):
+            return False
+        self._clock_us = clock_us
+        steps = self._keep([*zip(events.instants, events.orders, events.values, repeat(self._chunk))])
+        self._timeline.add(sorted(steps))
+        return True
+
+    def _keep(self, steps: list[Any]) -> list[Any]:
+        """Steps that are new, to be saved."""
+        chunk = self._chunk
+        known = self._steps.get(chunk)
+        if known is None:
+            known = self._steps[chunk] = steps[:]
+        else:
+            known += steps
+        self._dirty.add(chunk)
+        if len(known) >= _MOST:
+            self._chunk = chunk + 1
+        return steps
 
     def _operand(self, value: Any) -> tuple[bytes, Any]:
         """The entity that a value moves, and how."""
@@ -156,10 +179,10 @@ class GaugeState:
         if self._lanes is not None:
             self._lanes.remove(step)
         self._drop(step)
-        self._dirty.add(step[NUMBER] >> _SHIFT)
+        self._dirty.add(step[CHUNK])
 
-    def _drop(self, step: Step) -> None:
-        chunk = step[NUMBER] >> _SHIFT
+    def _drop(self, step: Any) -> None:
+        chunk = step[CHUNK]
         steps = self._steps[chunk]
         steps.remove(step)
         if not steps:
@@ -168,13 +191,12 @@ class GaugeState:
 
     # -- reading
 
-    def _row(self, kind: int, start: int) -> Shown | None:
+    def _row(self, kind: int, start: int, end: int | None) -> Shown | None:
         """The row of a window, after the timeline has settled."""
         found = self._timeline.total(self._tracks[kind], -FOREVER if kind == TOTAL else start * SECOND_US)
         if found is None:
             return None
         value, events = found
-        end = None if kind == TOTAL else self.calendar.end(kind, start)
         if self._prorated and not nests(self._bucket, kind):
             assert end is not None
             value = self.shares(start * SECOND_US, end * SECOND_US)
@@ -209,7 +231,7 @@ class GaugeState:
     def total(self, kind: int, start: int) -> Shown | None:
         """See `State.total`."""
         self._timeline.settle()
-        return self._row(kind, start)
+        return self._row(kind, start, None if kind == TOTAL else self.calendar.end(kind, start))
 
     def rows(self, kind: int, until_us: int) -> list[Shown]:
         """See `State.rows`."""
@@ -219,7 +241,7 @@ class GaugeState:
         for start in self._starts(kind, until_us):
             end = None if kind == TOTAL else self.calendar.end(kind, start)
             if self._metric.terms.simulate or kept(end, keep, self._clock_us):
-                row = self._row(kind, start)
+                row = self._row(kind, start, end)
                 if row is not None:
                     out.append(row)
         return out
@@ -243,18 +265,23 @@ class GaugeState:
         steps = self._timeline.steps
         newest = max(clock_us, steps[-1][US]) if steps else clock_us
         windows = around(self.calendar, clock_us)
-        out: list[Shown | None] = []
+        out: list[Shown] = []
         for kind in self._metric.windows:
             if kind == TOTAL:
-                out.append(self._row(kind, 0))
-                continue
-            previous, open_, end = windows[kind]
-            out += (self._row(kind, previous), self._row(kind, open_))
-            start: int | None = end
-            while start is not None and start * SECOND_US <= newest:
-                out.append(self._row(kind, start))
-                start = self.calendar.end(kind, start)
-        return [row for row in out if row is not None]
+                bounds: list[tuple[int, int | None]] = [(0, None)]
+            else:
+                previous, start, end = windows[kind]
+                bounds = [(previous, start), (start, end)]
+                while end * SECOND_US <= newest:
+                    start, after = end, self.calendar.end(kind, end)
+                    assert after is not None
+                    end = after
+                    bounds.append((start, end))
+            for start, ends in bounds:
+                row = self._row(kind, start, ends)
+                if row is not None:
+                    out.append(row)
+        return out
 
     def present(self) -> str | None:
         """See `State.present`."""
@@ -268,15 +295,18 @@ class GaugeState:
         self._timeline.settle()
         out: Chunks = []
         if self._base_dirty:
-            self._parts.put(b"g", encode([self._mark, self._number, self._timeline.plain()]), out)
+            self._parts.put(b"g", encode([self._mark, self._chunk, self._timeline.plain()]), out)
             self._base_dirty = False
         for chunk in self._dirty:
             steps = self._steps.get(chunk)
-            self._parts.put(b"c" + key_of(chunk), _encoded(steps) if steps else b"", out)
+            self._parts.put(b"c" + key_of(chunk), _encoded(steps, plain=self._plain) if steps else b"", out)
         self._dirty.clear()
+        if len(self._steps.get(self._chunk, ())) >= _FULL:
+            self._chunk += 1
         self._table.save(out)
         for track in self._timeline.tracks:
-            track.records.save(out)
+            if track.records.dirty:
+                track.records.save(out)
         out += self._orphans
         self._orphans = []
         return out
@@ -287,20 +317,16 @@ class GaugeState:
         base = self._parts.join(chunks, b"g").get(b"g")
         plain = None
         if base is not None:
-            self._mark, self._number, plain = decode(base)
-        live: list[Step] = []
+            self._mark, self._chunk, plain = decode(base)
+        live: list[Any] = []
         for name, data in self._parts.join(chunks, b"c").items():
-            of_chunk = []
-            for us, order, _, entity, operand, number in decode(data):
-                self._number = max(self._number, number + 1)
-                if [us, order] > self._mark:
-                    value = value_of(operand)
-                    of_chunk.append([us, order, 0 if self._lanes else value, entity, value, number])
             chunk = int.from_bytes(name[1:]) - (1 << 47)
+            of_chunk = [self._step(step, chunk) for step in decode(data) if step[:2] > self._mark]
             if of_chunk:
                 self._steps[chunk] = of_chunk
             else:
                 self._dirty.add(chunk)
+            self._chunk = max(self._chunk, chunk + 1)
             live += of_chunk
         live.sort()
         if self._lanes is not None:
@@ -312,6 +338,15 @@ class GaugeState:
             track.records.load(chunks)
         self._timeline.load(plain, live)
 
+    def _step(self, plain: list[Any], chunk: int) -> Any:
+        """A step from its saved form."""
+        us, order, value, *more = plain
+        if self._plain:
+            return us, order, value_of(value), chunk
+        entity, operand, _ = more
+        operand = value_of(operand)
+        return [us, order, 0 if self._lanes else operand, entity, operand, chunk]
+
     def expire(self, clock_us: int) -> None:
         """See `State.expire`."""
         metric = self._metric
@@ -320,7 +355,7 @@ class GaugeState:
             return
         gone = self._timeline.retire(clock_us - metric.live_us)
         if gone:
-            self._mark = gone[-1][:2]
+            self._mark = [*gone[-1][:2]]
             self._base_dirty = True
             if self._lanes is not None:
                 for entity, base in self._lanes.settle(gone).items():
@@ -358,13 +393,15 @@ def carried(chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: data for name, data in out if data is not None}
 
 
-def _encoded(steps: list[Step]) -> bytes:
+def _encoded(steps: list[Any], *, plain: bool) -> bytes:
     """Steps as they are, decimals as text; where msgpack has no room for an integer, those as text too."""
     try:
         return encode(steps)
     except OverflowError:
+        if plain:
+            return encode([(us, order, plain_of(number), chunk) for us, order, number, chunk in steps])
         return encode(
-            [[us, order, 0, entity, plain_of(operand), number] for us, order, _, entity, operand, number in steps]
+            [[us, order, 0, entity, plain_of(operand), chunk] for us, order, _, entity, operand, chunk in steps]
         )
 
 

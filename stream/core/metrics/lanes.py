@@ -11,12 +11,16 @@ from typing import Any, Protocol
 from stream.core.metrics.base import Number
 
 Step = list[Any]
-"""[us, order, move, entity, operand, number]: sorted by the first two, which no two steps share.
+"""[us, order, move, entity, operand, chunk]: sorted by the first two, which no two steps share.
 
-`move` is how much the overall state changes; `number` says in which chunk the step is saved.
+`move` is how much the overall state changes; `chunk` says where the step is saved.
 """
 
-US, ORDER, MOVE, ENTITY, OPERAND, NUMBER = range(6)
+Plain = tuple[int, int, Number, int]
+"""The step of a gauge that is one entity: (us, order, number, chunk), the number moving or setting the state."""
+
+US, ORDER, MOVE, ENTITY, OPERAND = range(5)
+CHUNK = -1
 
 
 class Lane:

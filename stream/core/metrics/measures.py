@@ -5,6 +5,8 @@ says at the window's end what that makes. Instants are microseconds, `[begin, en
 """
 
 from fractions import Fraction
+from itertools import compress
+from operator import mul, ne, sub
 from typing import Any, Protocol
 
 from schemas.definitions import KINDS, UNITS
@@ -38,6 +40,20 @@ class Measure(Protocol):
         """The state held for the non-empty [begin, end), which follows on what held before."""
         ...
 
+    def run(self, states: list[Number], begins: list[int], ends: list[int]) -> Any:
+        """What a run of states makes by itself, each of which held for its [begin, end), empty or not.
+
+        None where nothing held, or where it must be told with `held`, as `runs` then says.
+        """
+        ...
+
+    runs: bool
+    """Whether `run` and `join` can stand for `held`."""
+
+    def join(self, acc: Any, run: Any) -> Any:
+        """The accumulator after such a run."""
+        ...
+
     def value(self, acc: Any, state: Number, start: int, end: int) -> Value:
         """The total of the window [start, end), which ended with this state, all of it held."""
         ...
@@ -59,6 +75,18 @@ class Last:
     """
 
     holds = False
+    runs = True
+
+    def run(self, states: list[Number], begins: list[int], ends: list[int]) -> Any:  # noqa: ARG002
+        """Nothing."""
+        return None
+
+    def join(self, acc: Any, run: Any) -> Any:
+        """Nothing but what a subclass keeps."""
+        return acc if run is None else run if acc is None else self._both(acc, run)
+
+    def _both(self, acc: Any, run: Any) -> Any:  # noqa: ARG002
+        return acc
 
     def held(self, acc: Any, state: Number, begin: int, end: int) -> Any:  # noqa: ARG002
         """Nothing to keep."""
@@ -86,6 +114,13 @@ class Greatest(Last):
 
     holds = True
 
+    def run(self, states: list[Number], begins: list[int], ends: list[int]) -> Number | None:
+        """The greatest of those that held."""
+        return max(compress(states, map(ne, begins, ends)), default=None)
+
+    def _both(self, acc: Number, run: Number) -> Number:
+        return max(acc, run)
+
     def held(self, acc: Number | None, state: Number, begin: int, end: int) -> Number:  # noqa: ARG002
         """The greater of both."""
         return state if acc is None or state > acc else acc
@@ -110,6 +145,13 @@ class Least(Greatest):
     5
     """
 
+    def run(self, states: list[Number], begins: list[int], ends: list[int]) -> Number | None:
+        """The least of those that held."""
+        return min(compress(states, map(ne, begins, ends)), default=None)
+
+    def _both(self, acc: Number, run: Number) -> Number:
+        return min(acc, run)
+
     def held(self, acc: Number | None, state: Number, begin: int, end: int) -> Number:  # noqa: ARG002
         """The lesser of both."""
         return state if acc is None or state < acc else acc
@@ -122,13 +164,21 @@ class Weighted(Greatest):
     Fraction(6, 1)
     """
 
+    def run(self, states: list[Number], begins: list[int], ends: list[int]) -> Number:
+        """The integral."""
+        integral: Number = sum(map(mul, states, map(sub, ends, begins)))
+        return integral
+
+    def _both(self, acc: Number, run: Number) -> Number:
+        return acc + run
+
     def held(self, acc: Number | None, state: Number, begin: int, end: int) -> Number:
         """The integral so far."""
         return state * (end - begin) + (0 if acc is None else acc)
 
     def value(self, acc: Number, state: Number, start: int, end: int) -> Value:  # noqa: ARG002
         """The average by time."""
-        return Fraction(acc) / (end - start)
+        return Fraction(acc, end - start) if acc.__class__ is int else Fraction(acc) / (end - start)
 
 
 Units = tuple[int, int, Number, Fraction | int]
@@ -147,6 +197,15 @@ class Prorated:
     """
 
     holds = True
+    runs = False
+
+    def run(self, states: list[Number], begins: list[int], ends: list[int]) -> Any:  # noqa: ARG002
+        """Buckets have to be told one after the other."""
+        return None
+
+    def join(self, acc: Any, run: Any) -> Any:
+        """See `run`."""
+        raise NotImplementedError
 
     def __init__(self, granularity: str, proration: str, calendar: CalendarLike) -> None:
         self.unit, self.bucket, self.calendar = unit_kind(granularity), unit_kind(proration), calendar

@@ -8,18 +8,22 @@ each event of an upsert name, metric and group, about 300 bytes of memory and 30
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
 from schemas.definitions import Rounding
-from stream.core.metrics.base import DAY, BadValue, CalendarLike, Folded, State, Terms, Value, Windows, kept
+from stream.core.metrics.base import DAY, BadValue, CalendarLike, Many, State, Terms, Value, Windows, kept
 from stream.core.metrics.buckets import STALE, BucketState, Combine
 from stream.core.metrics.cells import Cell, Fold, Span
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.windowed import WindowedState
 from stream.core.metrics.wire import decode, encode, plain_of, value_of
 
-_SHIFT = 4  # 16 events to a chunk, in the order of their arrival
+_FULL = 16
+"""A commit writes the newest chunk of events again until it has so many."""
+_MOST = 64
+"""A chunk takes no more events when it has so many, though no commit came."""
 
 Item = tuple[int, Any, int]
 """The instant of an event, its value, and the number of the chunk in which it is saved."""
@@ -114,37 +118,36 @@ class ReplacingState(BucketState):
             self._check(w, value)
         late = super().fold(w, order, value, clock_us)
         if self._remembers and (late < len(self._ats) or self.span.simulate):
-            self._remember(self._start_of(w), ((w, order, value),))
+            self._remember(self._start_of(w), (w[0],), (order,), (value,))
         return late
 
-    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+    def fold_all(self, events: Many, clock_us: int) -> bool:
         """See `Bulk.fold_all`."""
-        if self._most is not None and self._room < len(events):
+        if self._most is not None and self._room < len(events.values):
             return False
         if not super().fold_all(events, clock_us):
             return False
-        self._room -= len(events)
+        self._room -= len(events.values)
         if self._remembers:
             assert self._hot is not None
-            self._remember(self._hot.start, events)
+            self._remember(self._hot.start, events.instants, events.orders, events.values)
         return True
 
-    def _remember(self, start: int, events: Sequence[Folded]) -> None:
+    def _remember(self, start: int, instants: Sequence[int], orders: Sequence[int], values: Sequence[Any]) -> None:
         """Events of a bucket may be taken back."""
         items, logs = self._items.get(start), self._logs
         if items is None:
             items = self._items[start] = {}
-        number = self._number
-        for w, order, value in events:
-            chunk = number >> _SHIFT
-            item = items[order] = (w[0], value, chunk)
-            log = logs.get(chunk)
-            if log is None:
-                log = logs[chunk] = {}
-            log[order] = item
-            number += 1
-        self._dirty_chunks.update(range(self._number >> _SHIFT, (number - 1 >> _SHIFT) + 1))
-        self._number = number
+        chunk = self._number
+        log = logs.get(chunk)
+        if log is None:
+            log = logs[chunk] = {}
+        new = dict(zip(orders, zip(instants, values, repeat(chunk)), strict=True))
+        items |= new
+        log |= new
+        self._dirty_chunks.add(chunk)
+        if len(log) >= _MOST:
+            self._number = chunk + 1
 
     def _check(self, w: Windows, value: Any) -> None:
         """Refuse a value for which a window has no room; a window has no more values than events."""
@@ -230,9 +233,11 @@ class ReplacingState(BucketState):
             log = self._logs.get(chunk)
             items = [[us, order, plain_of(value)] for order, (us, value, _) in log.items()] if log else []
             self._parts.put(b"i" + key_of(chunk), encode(items) if items else b"", out)
-            if not log and chunk != self._number >> _SHIFT:
+            if not log and chunk != self._number:
                 self._logs.pop(chunk, None)
         self._dirty_chunks.clear()
+        if len(self._logs.get(self._number, ())) >= _FULL:
+            self._number += 1
         return out
 
     def _load(self, chunks: Mapping[bytes, bytes]) -> None:
@@ -248,7 +253,7 @@ class ReplacingState(BucketState):
                     self._logs.setdefault(chunk, {})[order] = item
             if chunk not in self._logs:
                 self._dirty_chunks.add(chunk)
-            self._number = (chunk + 1) << _SHIFT
+            self._number = chunk + 1
 
     def expire(self, clock_us: int) -> None:
         """See `State.expire`."""

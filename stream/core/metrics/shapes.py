@@ -15,7 +15,7 @@ from schemas.definitions import Metric as Definition
 from stream.core.metrics.base import Terms
 from stream.core.metrics.reading import member_of
 
-_LAYOUT = 2
+_LAYOUT = 3
 """Raise it when the saved form of states changes."""
 
 

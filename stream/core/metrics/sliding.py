@@ -11,12 +11,12 @@ they may.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from schemas.definitions import Metric as Definition
-from stream.core.metrics.base import SECOND_US, CalendarLike, Folded, Number, Shown, State, Terms, Value, Windows, kept
+from stream.core.metrics.base import SECOND_US, CalendarLike, Many, Number, Shown, State, Terms, Value, Windows, kept
 from stream.core.metrics.buckets import STALE, Pair
 from stream.core.metrics.cells import NEVER, Cell, Span, kinds_of
 from stream.core.metrics.packs import Chunks, key_of
@@ -144,29 +144,33 @@ class SlidingState(WindowedState):
                 self._events.setdefault(second, {})[order] = value
         return len(self._ats) if too_late else late
 
-    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+    def fold_all(self, events: Many, clock_us: int) -> bool:
         """See `Bulk.fold_all`."""
         if self._events is not None or not self._all_hot(events, clock_us):
             return False
-        first = min([w[0] for w, _, _ in events])
-        if first < clock_us - self._metric.late_us:
+        if events.first[0] < clock_us - self._metric.late_us:
             return False
         self._clock_us = clock_us
         self.dirty = True
-        number = len(events)
+        number = len(events.values)
         for cell in self._newest:
             cell.events += number
+        together = max if self._trail.greatest else sum
+        first = events.first[0] // SECOND_US
+        if first == events.last[0] // SECOND_US:
+            self._trail.add(first, together(events.values), number)
+            self._dirty_packs.add(first // PACK)
+            return True
         seconds: dict[int, list[Number]] = {}
-        for w, _, value in events:
-            second = w[0] // SECOND_US
+        for us, value in zip(events.instants, events.values, strict=True):
+            second = us // SECOND_US
             if second in seconds:
                 seconds[second].append(value)
             else:
                 seconds[second] = [value]
-        add, greatest, packs = self._trail.add, self._trail.greatest, self._dirty_packs
         for second, values in seconds.items():
-            add(second, max(values) if greatest else sum(values), len(values))
-            packs.add(second // PACK)
+            self._trail.add(second, together(values), len(values))
+            self._dirty_packs.add(second // PACK)
         return True
 
     def _settle(self) -> None:

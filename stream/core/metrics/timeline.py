@@ -8,15 +8,15 @@ the next time that somebody looks.
 """
 
 from bisect import bisect_left
+from itertools import accumulate
 from typing import Any
 
 from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Number, Value
-from stream.core.metrics.lanes import Step
 from stream.core.metrics.measures import FOREVER, Measure, unit_bounds
 from stream.core.metrics.packs import Packs
 from stream.core.metrics.wire import packed, unpacked
 
-BETWEEN = 64
+BETWEEN = 32
 """Steps between two checkpoints: a late step costs going through at most so many more."""
 
 Record = tuple[int, Value, Number]
@@ -40,14 +40,6 @@ class Track:
         """The window of this kind that holds an instant."""
         return (-FOREVER, FOREVER) if self.kind == TOTAL else unit_bounds(calendar, self.kind, us)
 
-    def snapshot(self) -> tuple[Any, ...]:
-        """What `restore` needs."""
-        return (self.start, self.end, self.events, self.acc)
-
-    def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go back to a snapshot."""
-        self.start, self.end, self.events, self.acc = snapshot
-
 
 Snapshot = tuple[int, Number, int | None, tuple[tuple[Any, ...], ...]]
 """The instant reached, the sum of all moves, the first event's instant, and the tracks."""
@@ -56,9 +48,12 @@ Snapshot = tuple[int, Number, int | None, tuple[tuple[Any, ...], ...]]
 class Timeline:
     """See the module. `initial` is the state before the first step, `base` the sum that moves add to."""
 
-    def __init__(self, calendar: CalendarLike, tracks: list[Track], initial: Number, base: Number) -> None:
-        self.calendar, self.tracks, self.initial = calendar, tracks, initial
-        self.steps: list[Step] = []
+    def __init__(
+        self, calendar: CalendarLike, tracks: list[Track], initial: Number, base: Number, *, sets: bool = False
+    ) -> None:
+        """`sets`: a step says what the state becomes, not how it moves."""
+        self.calendar, self.tracks, self.initial, self._sets = calendar, tracks, initial, sets
+        self.steps: list[Any] = []  # all of `Step`, or all of `Plain`
         self.first: int | None = None
         self.sum = base
         self._reached = 0  # so many live steps are gone through
@@ -68,34 +63,43 @@ class Timeline:
         self._checkpoints: list[tuple[int, Snapshot]] = []
 
     def _snapshot(self) -> Snapshot:
-        return (self._cursor, self.sum, self.first, tuple(track.snapshot() for track in self.tracks))
+        tracks = tuple([(track.start, track.end, track.events, track.acc) for track in self.tracks])
+        return (self._cursor, self.sum, self.first, tracks)
 
     def _restore(self, snapshot: Snapshot) -> None:
         self._cursor, self.sum, self.first, tracks = snapshot
         for track, of_it in zip(self.tracks, tracks, strict=True):
-            track.restore(of_it)
+            track.start, track.end, track.events, track.acc = of_it
 
     # -- steps come and go
 
-    def add(self, step: Step) -> None:
-        """A step that came; the timeline goes through it when somebody looks."""
+    def add(self, new: list[Any]) -> None:
+        """Steps that came, sorted; the timeline goes through them when somebody looks."""
         steps = self.steps
-        if not steps or steps[-1] < step:
-            steps.append(step)
+        if not steps or steps[-1] < new[0]:
+            steps += new
             return
-        at = bisect_left(steps, step)
-        steps.insert(at, step)
+        at = bisect_left(steps, new[0])
+        if len(new) == 1:
+            steps.insert(at, new[0])
+        else:
+            steps[at:] = sorted(steps[at:] + new)
         if at < self._reached:
             self._back_to(at)
 
-    def find(self, us: int, order: int) -> Step | None:
+    def _place(self, *instant: int) -> int:
+        """The place of the first step that is not before (us, order), or just (us)."""
+        steps = self.steps
+        return bisect_left(steps, instant if steps and steps[0].__class__ is tuple else list(instant))
+
+    def find(self, us: int, order: int) -> Any | None:
         """The live step of this instant and place in the log."""
-        at = bisect_left(self.steps, [us, order])
-        if at < len(self.steps) and self.steps[at][:2] == [us, order]:
+        at = self._place(us, order)
+        if at < len(self.steps) and self.steps[at][0] == us and self.steps[at][1] == order:
             return self.steps[at]
         return None
 
-    def remove(self, step: Step) -> None:
+    def remove(self, step: Any) -> None:
         """A step that had not been."""
         at = bisect_left(self.steps, step)
         if at < self._reached:
@@ -107,15 +111,17 @@ class Timeline:
         while self._checkpoints and self._checkpoints[-1][0] > at:
             self._checkpoints.pop()
         self._reached, snapshot = self._checkpoints[-1] if self._checkpoints else (0, self._before)
+        starts = [track.start for track in self.tracks]
         self._restore(snapshot)
-        self._stale = True
+        if [track.start for track in self.tracks] != starts:
+            self._stale = True
 
-    def retire(self, cut_us: int) -> list[Step]:
+    def retire(self, cut_us: int) -> list[Any]:
         """Live steps before this instant, to which no other can come any more: they need not be kept.
 
         Not all of them, as only a checkpoint can be gone on from; totals stay as they are.
         """
-        old = bisect_left(self.steps, [cut_us])
+        old = self._place(cut_us)
         if not old:
             return []
         self.settle()
@@ -142,46 +148,54 @@ class Timeline:
         self._stale = False
         if self.first is None and steps:
             self._begin(steps[0][0])
-        tracks, cursor, total = self.tracks, self._cursor, self.sum
-        held = [track for track in tracks if track.measure.holds]
+        tracks, place, number = self.tracks, self._reached, len(steps)
         turn = min(track.end for track in tracks)  # until then no window ends
         due = (self._checkpoints[-1][0] if self._checkpoints else 0) + BETWEEN
-        events = 0  # of every track, since they were last told
-        for place in range(self._reached, len(steps)):
+        while place < number:
             if place >= due:
-                events = self._tell(events)
-                self._cursor, self.sum, due = cursor, total, place + BETWEEN
                 self._checkpoints.append((place, self._snapshot()))
-            step = steps[place]
-            us = step[0]
-            if us > cursor:
-                if us >= turn:
-                    events = self._tell(events)
-                    for track in tracks:
-                        if us >= track.end:
-                            self._turn(track, total, cursor, us, doubtful)
-                        else:
-                            track.acc = track.measure.held(track.acc, total, cursor, us)
-                    turn = min(track.end for track in tracks)
+                due = place + BETWEEN
+            stop = min(due, number)
+            if steps[stop - 1][0] >= turn:
+                stop = self._place(turn)
+            if stop > place:
+                self._go_through(steps[place:stop])
+                place = stop
+                continue
+            us = steps[place][0]
+            for track in tracks:
+                if us >= track.end:
+                    self._turn(track, self.sum, self._cursor, us, doubtful)
                 else:
-                    for track in held:
-                        track.acc = track.measure.held(track.acc, total, cursor, us)
-                cursor = us
-            events += 1
-            total += step[2]
-        self._tell(events)
-        self._cursor, self.sum, self._reached = cursor, total, len(steps)
+                    track.acc = track.measure.held(track.acc, self.sum, self._cursor, us)
+            self._cursor, turn = us, min(track.end for track in tracks)
+        self._reached = number
         if doubtful is not None:
             for track, starts in zip(tracks, doubtful, strict=True):
                 for start in starts:
                     track.records.drop(start)
 
-    def _tell(self, events: int) -> int:
-        """Every window at hand has had so many events more; the answer is 0."""
-        if events:
-            for track in self.tracks:
-                track.events += events
-        return 0
+    def _go_through(self, steps: list[Any]) -> None:
+        """Steps during which no window ends."""
+        ends = [step[0] for step in steps]
+        moves = [step[2] for step in steps]
+        after = moves if self._sets else [*accumulate(moves, initial=self.sum)][1:]
+        states, begins = [self.sum, *after[:-1]], [self._cursor, *ends[:-1]]
+        number, known, run = len(steps), None, None
+        for track in self.tracks:
+            track.events += number
+            measure = track.measure
+            if not measure.holds:
+                continue
+            if measure.runs:
+                if measure.__class__ is not known:
+                    known, run = measure.__class__, measure.run(states, begins, ends)
+                track.acc = measure.join(track.acc, run)
+            else:
+                for state, begin, end in zip(states, begins, ends, strict=True):
+                    if begin < end:
+                        track.acc = measure.held(track.acc, state, begin, end)
+        self._cursor, self.sum = ends[-1], after[-1]
 
     def _begin(self, us: int) -> None:
         """Until its first step the state was the initial one, since the windows that hold that step began."""
@@ -210,12 +224,9 @@ class Timeline:
     def _doubtful(self) -> list[set[int]]:
         """The starts of records, by track, that may not be made again."""
         return [
-            {
-                start
-                for start, _ in (
-                    track.records.all() if self.first is None else track.records.since(track.start // SECOND_US)
-                )
-            }
+            {start for start, _ in (records.all() if self.first is None else records.since(track.start // SECOND_US))}
+            if (records := track.records)
+            else set()
             for track in self.tracks
         ]
 
@@ -261,7 +272,7 @@ class Timeline:
         ]
         return [cursor, packed(total), first, accs]
 
-    def load(self, plain: list[Any] | None, steps: list[Step]) -> None:
+    def load(self, plain: list[Any] | None, steps: list[Any]) -> None:
         """Go on from what `plain` gave (None: nothing), with the live steps, sorted."""
         self.steps = steps
         self._stale = True  # steps may be removed before they are gone through again, and their records stand

@@ -8,11 +8,11 @@ window is depends on its values alone, not on their order.
 A member costs about 110 bytes of memory in each window kind that is open, and up to 17 saved.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.definitions import Metric as Definition, Rounding
-from stream.core.metrics.base import TOTAL, BadValue, CalendarLike, Folded, Shown, State, Terms, Windows
+from stream.core.metrics.base import TOTAL, BadValue, CalendarLike, Many, Shown, State, Terms, Windows
 from stream.core.metrics.cells import Cell, Span, kinds_of
 from stream.core.metrics.members import Members
 from stream.core.metrics.packs import Chunks, key_of
@@ -120,13 +120,13 @@ class UniqueState(WindowedState):
         self._room -= 1
         return super().fold(w, order, value, clock_us)
 
-    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+    def fold_all(self, events: Many, clock_us: int) -> bool:
         """See `Bulk.fold_all`."""
-        number = len(events)
+        number = len(events.values)
         if self._room < number or not self._all_hot(events, clock_us):
             return False
         self._room -= number
-        values, touched = {value for _, _, value in events}, self._touched
+        values, touched = set(events.values), self._touched
         for cell in self._newest:
             cell.events += number
             members = cell.acc

@@ -5,13 +5,13 @@ one before it are at hand; older ones lie in packs. An event of the newest fines
 to the newest of every kind, so many of them fold together.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from schemas.definitions import Rounding
 from stream.core.metrics.around import around
-from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Folded, Shown, Value, Windows, kept
+from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Many, Shown, Value, Windows, kept
 from stream.core.metrics.cells import NEVER, Cell, Fold, Span, nested, span_of
 from stream.core.metrics.packs import Chunks, Packs, Parts, orphans
 from stream.core.metrics.rounding import rounded
@@ -92,32 +92,29 @@ class WindowedState:
         self._set_due()
         return late
 
-    def fold_all(self, events: Sequence[Folded], clock_us: int) -> bool:
+    def fold_all(self, events: Many, clock_us: int) -> bool:
         """See `Bulk.fold_all`."""
         if not self._all_hot(events, clock_us):
             return False
-        add, number = self._add, len(events)
+        add, number = self._add, len(events.values)
         for cell in self._newest:
             acc = cell.acc
-            for w, order, value in events:
-                acc = add(acc, value, w[0], order)
+            for value, us, order in zip(events.values, events.instants, events.orders, strict=True):
+                acc = add(acc, value, us, order)
             cell.acc = acc
             cell.events += number
         self.dirty = True
         return True
 
-    def _all_hot(self, events: Sequence[Folded], clock_us: int) -> bool:
+    def _all_hot(self, events: Many, clock_us: int) -> bool:
         """Whether all of these events lie in the newest window of every kind, and all of those are kept."""
-        if clock_us >= self._due or not self._newest:
+        if clock_us >= self._due:
             return False
         if self._nested:
             at, start = self._hot_at, self._hot_start
-            for w, _, _ in events:  # noqa: SIM110 - a generator costs twice as much
-                if w[at] != start:
-                    return False
-            return True
-        starts = [(at, cell.start) for at, cell in zip(self._ats, self._newest, strict=True)]
-        return all(w[at] == start for w, _, _ in events for at, start in starts)
+            return events.first[at] == start and events.last[at] == start
+        starts = zip(self._ats, self._newest, strict=False)  # there are none before the first event
+        return bool(self._newest) and all(events.first[at] == events.last[at] == cell.start for at, cell in starts)
 
     def _elsewhere(self, position: int, w: Windows, order: int, value: Any, clock_us: int) -> int:
         """Fold into a window that need not be the newest, if it is kept; 1 where it is not."""

@@ -240,7 +240,7 @@ def test_steps_that_can_no_longer_change_are_let_go() -> None:
     driven = folded(metric, [(T0 + number * MINUTE_US, number) for number in range(300)])
     driven.restore()
     before = driven.rows(T0 + 5 * HOUR_US)
-    assert sum(1 for name in driven.chunks if name[:1] == b"c") == 19
+    assert sum(1 for name in driven.chunks if name[:1] == b"c") == 5
     driven.state.expire(T0 + 7 * DAY_US + 12 * HOUR_US)
     driven.restore()
     assert sum(1 for name in driven.chunks if name[:1] == b"c") == 0
