@@ -1,20 +1,28 @@
 """What the containers of docker-compose.yml would run, run here: no container engine is needed to see that it starts."""
 
+import json
+import re
+import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from ruamel.yaml import YAML
+from tallygate import layout
 
-from tally.servers import HOST, Server, free_port, kafka_answers
+from tally.servers import HOST, EmbeddedKafka, Server, free_port, kafka_answers, wait_until
 from tests.servers.fixtures import need
 from tests.servers.jars import jars
 from tests.servers.kafka import LOGGING, brokers, new_cluster_id
 from tests.servers.records import Record, create_topics, produce, read
 from tests.servers.stores import Redis
+from tests.servers.workers import Worker, answers
 
 ROOT = Path(__file__).parents[3]
 SERVICES: dict[str, Any] = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]
@@ -82,3 +90,84 @@ def test_kafka_of_the_compose_file_takes_and_gives_records(tmp_path: Path) -> No
         placed = produce(kafka.address, "usage-events", [Record(b"acme", b"1")], settings={"enable.idempotence": True})
         assert len(placed) == 1
         assert [record.value for record in read(kafka.address, "usage-events")] == [b"1"]
+
+
+class ComposeWorker(Worker):
+    """A worker with the command and the environment of the compose file and of the image; hosts are replaced by ports."""
+
+    def __init__(self, service: str, hosts: Mapping[str, str]) -> None:
+        found = SERVICES[service]
+        mounted = dict(reversed(volume.split(":")[:2]) for volume in found["volumes"])
+        image = dict(
+            re.findall(r"\b([A-Z_]+)=(\S+)", re.findall(r"^ENV (.*?[^\\])$", DOCKERFILE, re.MULTILINE | re.DOTALL)[-1])
+        )
+        del image["PATH"]
+        super().__init__({}, arguments=found["command"][1:])
+        assert found["command"][0] == "worker"
+        replaced = {**hosts, f"{service}:6066": self.address, "0.0.0.0:6066": f"0.0.0.0:{self.port}"}
+        replaced |= {inside: str(ROOT / outside) for inside, outside in mounted.items()}
+        replaced["/tmp/tally"] = str(self.directory / "data")
+        outside = re.compile("|".join(map(re.escape, replaced)))
+        for name, value in {**image, **found["environment"]}.items():
+            self._environment[name] = outside.sub(lambda part: replaced[part[0]], value)
+
+    def healthy(self) -> bool:
+        """What the image's HEALTHCHECK says."""
+        (check,) = re.findall(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+        program, *arguments = json.loads(check.replace(":6066", f":{self.port}"))
+        assert program == "python"
+        return not subprocess.run([sys.executable, *arguments], capture_output=True, check=False).returncode
+
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def test_workers_of_the_compose_file_share_the_work() -> None:
+    """Both start on its environment, are healthy by the image's own check, count, and name each other in Redis."""
+    with need(ComposeRedis)() as store, EmbeddedKafka() as kafka, redis.Redis.from_url(store.url) as client:
+        hosts = {"kafka:19092": kafka.bootstrap, "redis://redis:6379/0": store.url}
+        with ComposeWorker("worker-1", hosts) as first, ComposeWorker("worker-2", hosts) as second:
+            assert first.healthy()
+            assert second.healthy()
+
+            def owners() -> set[str]:
+                found = [layout.parse_status(client.hgetall(layout.Keys("tally", one).status)) for one in range(16)]
+                return {status.address for status in found if status is not None}
+
+            wait_until(lambda: owners() == {first.address, second.address}, "both own partitions", 60)
+            now = int(time.time() * 1000)
+            event = {"id": "1", "event_name": "request", "customer_id": "acme", "timestamp": now}
+            produce(kafka.address, "usage-events", [Record(b"acme", json.dumps(event).encode(), now)])
+            key = layout.Keys("tally", layout.partition_of("acme", 16)).totals("acme")
+            wait_until(lambda: client.hget(key, "requests") is not None, "the event counts", 60)
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not here (Debian: prometheus)")
+def test_prometheus_of_the_compose_file_starts_on_its_arguments(tmp_path: Path) -> None:
+    """The configuration that it mounts is read, with its rules, and both workers are asked."""
+
+    class ComposePrometheus(Server):
+        name = "compose-prometheus"
+
+        def command(self) -> Sequence[str]:
+            arguments = [
+                argument.replace("/etc/prometheus", str(ROOT / "deploy" / "prometheus")).replace(
+                    "=/prometheus", f"={tmp_path}"
+                )
+                for argument in SERVICES["prometheus"]["command"]
+            ]
+            return ["prometheus", *arguments, f"--web.listen-address={self.address}"]
+
+        def ready(self) -> bool:
+            return answers(f"http://{self.address}/-/ready")
+
+    with ComposePrometheus() as prometheus:
+
+        def asked() -> list[str]:
+            with urllib.request.urlopen(f"http://{prometheus.address}/api/v1/targets", timeout=30) as answer:
+                return sorted(one["labels"]["instance"] for one in json.load(answer)["data"]["activeTargets"])
+
+        wait_until(lambda: asked() == ["worker-1:6066", "worker-2:6066"], "the targets", 60)
+        with urllib.request.urlopen(f"http://{prometheus.address}/api/v1/rules", timeout=30) as answer:
+            groups = json.load(answer)["data"]["groups"]
+        assert sum(len(group["rules"]) for group in groups) == 25
