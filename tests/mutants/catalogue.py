@@ -12,6 +12,8 @@ STATES = (
     *(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "states", "simulate")),
 )
 """Metric types by themselves, by their promises and against the judge; and in whole files."""
+RETENTION = tuple(f"tests/unit/stream/core/test_{name}.py" for name in ("retention", "calendar_change"))
+"""How long windows take events and stay, and what goes on in another calendar."""
 FOLD = ("tests/unit/stream/core", *(f"{_PROPERTY}{name}.py" for name in ("found", "bounds", "simulate", "partition")))
 """The promises of the fold; files, and partitions through crashes and takeovers, against the judge."""
 

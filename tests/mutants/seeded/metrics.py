@@ -1,6 +1,6 @@
 """Faults of the metric types, of numbers and of the calendar."""
 
-from tests.mutants.catalogue import PARTS, STATES, Mutant
+from tests.mutants.catalogue import PARTS, RETENTION, STATES, Mutant
 
 MUTANTS = (
     Mutant(
@@ -170,5 +170,47 @@ MUTANTS = (
         "            return day - (day + 4) % 7  # day 0 was a Thursday",
         "weeks start on Sunday",
         PARTS,
+    ),
+    Mutant(
+        "stream/core/metrics/unique.py",
+        "        return acc if isinstance(acc, Sketch) or len(acc) <= self.most else _sketch_of(acc)",
+        "        return acc if isinstance(acc, Sketch) or len(acc) < self.most else _sketch_of(acc)",
+        "a window is estimated one value early",
+        STATES,
+    ),
+    Mutant(
+        "stream/core/metrics/replacing.py",
+        "        bucket.events -= 1\n",
+        "",
+        "an event that was replaced is still counted in its bucket",
+        STATES,
+    ),
+    Mutant(
+        "stream/core/metrics/buckets.py",
+        "        return [pair for pair in super()._accs(w) if pair.frozen is not OVER]",
+        "        return super()._accs(w)",
+        "a window that is over still follows its buckets",
+        RETENTION,
+    ),
+    Mutant(
+        "stream/core/metrics/windowed.py",
+        "        return start < ended and not kept(",
+        "        return not kept(",
+        "the last window that ended goes with its lateness",
+        RETENTION,
+    ),
+    Mutant(
+        "stream/core/metrics/billable.py",
+        "        last = decimal_of(Fraction(row.value) - others)",
+        "        last = shown[-1][1]",
+        "what rounding leaves over falls on no day",
+        STATES,
+    ),
+    Mutant(
+        "stream/core/metrics/gauge_state.py",
+        '        tracks = [track for track in tracks if track[0] == f"{TOTAL}"]',
+        "        tracks = list(tracks)",
+        "a gauge's windows of one calendar go on in another",
+        RETENTION,
     ),
 )

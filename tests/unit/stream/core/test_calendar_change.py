@@ -63,6 +63,20 @@ def test_the_windows_of_a_gauge_are_those_of_its_events() -> None:
     assert days(world) == [(MIDNIGHT + TO_NEW_YORK - DAY, "7"), (MIDNIGHT + TO_NEW_YORK, "7")]
 
 
+def test_the_window_at_hand_is_one_of_the_new_calendar() -> None:
+    """A month that began before the change is New York's, held since its start by the state that went on."""
+    monthly = gauge(windows=("month",))
+    world = World(definitions(monthly))
+    world.run(event(0, NOON - 2 * DAY, p={"v": 5}))
+    world.run(event(1, NOON + 8 * DAY, customer_id="other", p={"v": 1}))
+    world.sweep()
+    world.commit()
+    moved(world, monthly)
+    world.run(event(2, NOON + 9 * DAY, p={"v": -3}))
+    (month,) = [row for row in world.windows("level")["month"] if row[0] == MIDNIGHT - 4 * DAY + TO_NEW_YORK]
+    assert month[2] == "5"
+
+
 def test_objects_and_groups_go_on() -> None:
     """A seat that was there is there, and may be taken away, in its group and over all."""
     operation = Operation(property="op", add="add", remove="remove")

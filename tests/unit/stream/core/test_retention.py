@@ -81,20 +81,25 @@ def test_the_window_that_ended_last_stays_in_redis(metric: Metric, upsert: bool)
 @pytest.mark.parametrize("metric", [rate(lateness_us=1_000_000), counter("calls", lateness_us=1_000_000)])
 @pytest.mark.parametrize("upsert", [False, True])
 @pytest.mark.parametrize("restarted", [False, True])
-def test_an_hour_that_is_over_stays_as_it_is(metric: Metric, upsert: bool, restarted: bool) -> None:
+@pytest.mark.parametrize("newer", [False, True])
+def test_an_hour_that_is_over_stays_as_it_is(metric: Metric, upsert: bool, restarted: bool, newer: bool) -> None:
     """An event that comes too late for it counts in the day, and Redis shows both as they should be."""
     rules = {"call": EventRule(on_duplicate="upsert" if upsert else "drop")}
     world = World(definitions(metric, events=rules))
     world.run(event(0), event(1, id="a"))
+    if newer:
+        world.run(event(9, NOON + HOUR + 1))
     for number in (2, 3):
         if restarted:
             world.restart()
         world.run(event(number, NOON + 5, stamp=NOON + HOUR + 2))
-    assert [row[2:4] for row in world.windows("calls")["hour"]] == [["2", 2]]
-    assert [row[2:4] for row in world.windows("calls")["day"]] == [["4", 4]]
+    hours = [["2", 2], *([["1", 1]] if newer else [])]
+    day = ["4", 5] if newer and metric.type == "rate" else ["5", 5] if newer else ["4", 4]
+    assert [row[2:4] for row in world.windows("calls")["hour"]] == hours
+    assert [row[2:4] for row in world.windows("calls")["day"]] == [day]
     world.run(event(4, NOON + 7, stamp=NOON + HOUR + 2, id="a"))
-    assert [row[2:4] for row in world.windows("calls")["hour"]] == [["2", 2]]
-    assert [row[2:4] for row in world.windows("calls")["day"]] == [["4", 4]]
+    assert [row[2:4] for row in world.windows("calls")["hour"]] == hours
+    assert [row[2:4] for row in world.windows("calls")["day"]] == [day]
     assert (world.partition.header.counts.replaced, world.partition.header.counts.late) == (
         (1, 3) if upsert else (0, 2)
     )
