@@ -6,10 +6,9 @@ for asyncio run the same ones.
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from tallygate import layout
 from tallygate._scripts import Script, script
@@ -30,8 +29,7 @@ MOST_ALIASES = 10_000
 MOST_TRIES = 5
 
 
-@dataclass(frozen=True)
-class Send:
+class Send(NamedTuple):
     """One call: a script, or with no script the reading of the app's hash."""
 
     script: Script | None
@@ -159,6 +157,9 @@ def _where(app: str, customer: str, partitions: int) -> tuple[str, ...]:
     return (keys.status, *keys.of(customer), keys.due)
 
 
+_amount = lru_cache(maxsize=4096)(Decimal)
+
+
 def _answered(reply: list[str]) -> tuple[Any, ...]:
     """The fields of a `Check`, in their order."""
     _, allowed, reason, metric, used, reserved, limit, remaining, window, ends, warnings, fresh, now, _ = reply
@@ -166,10 +167,10 @@ def _answered(reply: list[str]) -> tuple[Any, ...]:
         allowed == "1",
         reason,
         metric,
-        Decimal(used) if used else None,
-        Decimal(reserved) if reserved else None,
-        Decimal(limit) if limit else None,
-        Decimal(remaining) if remaining else None,
+        _amount(used) if used else None,
+        _amount(reserved) if reserved else None,
+        _amount(limit) if limit else None,
+        _amount(remaining) if remaining else None,
         window or None,
         instant(int(ends) * 1_000_000) if ends else None,
         tuple(Decimal(share) for share in warnings.split()) if warnings else (),

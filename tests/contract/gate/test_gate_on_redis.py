@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +14,7 @@ from tallygate import AsyncGate, Gate, GateUnavailable, UnknownLayout, _protocol
 from tallygate.testing import FakeLimit
 
 from stream.totals.gate_config import GateConfigs
+from tally.servers import wait_until
 from tests.contract.gate.test_gate_limits import brief
 from tests.contract.gate.world import RedisWorld, use_our_clock
 from tests.servers.stores import Valkey
@@ -342,3 +345,42 @@ def test_a_redis_that_is_full(unique: str, monkeypatch: pytest.MonkeyPatch) -> N
         assert brief(world.check("acme", "api")) == (True, "ok", "month", "0", "4", "6")
         client.config_set("maxmemory", "0")
         assert brief(world.reserve("acme", "api", 1)) == (True, "ok", "month", "0", "5", "5")
+
+
+def test_connections_are_kept_and_closed(unique: str, valkey_server: Any) -> None:
+    """Threads that ask at once have a connection each; later calls use those, and closing the gate closes them."""
+    with redis.Redis(port=valkey_server.port, decode_responses=True) as watch:
+
+        def ours() -> set[str]:
+            return {each["id"] for each in watch.client_list() if each["name"] == unique}
+
+        gate = Gate.from_url(f"{valkey_server.url}?client_name={unique}", unique)
+        with ThreadPoolExecutor(4) as threads:
+            together = threading.Barrier(4)
+
+            def ask(_: int) -> str:
+                together.wait(30)
+                return gate.check("acme", "calls").reason
+
+            assert list(threads.map(ask, range(4))) == ["stale"] * 4
+        first = ours()
+        assert 1 <= len(first) <= 4
+        for _ in range(10):
+            assert gate.check("acme", "calls").reason == "stale"
+        assert ours() == first
+        gate.close()
+        wait_until(lambda: ours() == set(), "the connections to be gone")
+
+
+def test_a_forked_process_has_connections_of_its_own(real: RedisWorld, valkey_server: Any) -> None:
+    """A service that forks after its first call, as Celery does, never reads an answer to its parent's question."""
+    real.define([FakeLimit("calls", 10)])
+    with Gate.from_url(valkey_server.url, real.app) as gate:
+        assert gate.check("acme", "calls").limit == 10
+        kept = gate._redis._kept
+        parents = kept.take()
+        kept.give(parents)
+        kept._process = -1  # as in a process that was forked
+        assert gate.check("acme", "calls").limit == 10
+        assert kept.take() is not parents
+        parents.disconnect()

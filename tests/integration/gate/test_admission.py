@@ -12,6 +12,7 @@ from schemas.definitions import Limit
 from stream.totals.publisher import Publisher
 from tests.integration.gate.contest import CLIENTS, Contest, Kind
 from tests.integration.totals.stub import Engine, client, definitions, names, running
+from tests.integration.totals.test_failover import move_slot
 from tests.servers.fixtures import need
 from tests.servers.stores import Cluster, Redis, ask
 
@@ -149,4 +150,30 @@ def test_a_dead_primary_loses_no_more_than_the_open_holds(unique: str) -> None:
             contest.prove(lost=open_then)
 
     with Cluster(need(Redis), replicas=True) as cluster:
+        asyncio.run(main(cluster))
+
+
+def test_exactly_the_limit_is_admitted_while_the_slot_moves(unique: str) -> None:
+    """While the partition's slot moves to another node, key by key, calls may be unavailable; the count is exact."""
+
+    async def main(cluster: Cluster) -> None:
+        async with client(cluster.url) as redis, AsyncGate.from_url(cluster.url, unique) as gate:
+            worker = Worker(redis, unique)
+            contest = Contest(gate, CUSTOMER, LIMIT, TTL_S, worker.send)
+            everybody = asyncio.ensure_future(contest.run())
+            stop = asyncio.Event()
+            async with running(worker.publisher()) as writer:
+                working = asyncio.ensure_future(worker.work(writer, stop))
+                async with asyncio.timeout(60):
+                    while writer.position < LIMIT // 4:  # noqa: ASYNC110 - the contest is in full swing then
+                        await asyncio.sleep(0.01)
+                await asyncio.to_thread(move_slot, cluster, unique, 1)
+                async with asyncio.timeout(120):
+                    await everybody
+                await contest.settled()
+                stop.set()
+                await working
+            contest.prove()
+
+    with Cluster(need(Redis)) as cluster:
         asyncio.run(main(cluster))

@@ -11,7 +11,7 @@ import pytest
 from tallygate import Check, Gate, Line
 
 from tally.processes import WorkerProcess
-from tally.servers import EmbeddedRedis, wait_until
+from tally.servers import EmbeddedKafka, EmbeddedRedis, wait_until
 from tests.integration.commands.running import environment, tally
 from tests.servers.fixtures import Broker
 
@@ -108,3 +108,32 @@ def test_a_worker_settles_what_the_gate_reserves(house: House) -> None:
     assert rate.resets_at is not None
     assert rate.resets_at.minute == 30  # acme's hours begin at half past
     assert gate.check("acme", "nonesuch").reason == "unknown_metric"
+
+
+def test_other_limits_hold_after_a_restart(
+    embedded_kafka: EmbeddedKafka, valkey_server: EmbeddedRedis, unique: str, tmp_path: Path
+) -> None:
+    """A worker that starts with another file brings its limits; what was counted and held before counts in them."""
+    metrics = tmp_path / "metrics.yaml"
+    metrics.write_text(METRICS)
+    env = environment(embedded_kafka.bootstrap, unique, TALLY_REDIS=valkey_server.url, TALLY_METRICS=str(metrics))
+    with Gate.from_url(valkey_server.url, unique, timeout=5) as gate:
+        house = House(env, gate)
+        with WorkerProcess(env, session_s=2.0):
+            house.send(id="e1", properties={"usd": 0.5})
+            house.reaches("calls", "1", "0")
+            assert gate.reserve("acme", "calls", 4, id="job-1", ttl=3600)
+            assert gate.check("acme", "calls", 7).allowed
+        other = METRICS.replace("window: total, limit: 12, warn_at: [0.25]", "window: total, limit: 6.5")
+        metrics.write_text(
+            other.replace("{metric: usd, window: day, limit: 1.50}", "{metric: usd, window: day, limit: 2}")
+        )
+        with WorkerProcess(env, session_s=2.0):
+            answer = house.reaches("calls", "1", "4")
+            wait_until(lambda: str(gate.check("acme", "calls", 0).limit) == "6.5", "the other limit")
+            answer = gate.check("acme", "calls", 1)
+            assert (answer.reason, str(answer.remaining)) == ("ok", "1.5")
+            assert gate.check("acme", "calls", 2).reason == "limit_reached"
+            assert str(house.reaches("usd", "1", "0").limit) == "2"  # 0.5 at no decimals, rounded up
+            house.send(id="e2", reservation="job-1")
+            house.reaches("calls", "2", "0")
