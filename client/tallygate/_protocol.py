@@ -63,10 +63,7 @@ class Protocol:
         return self._decide("reserve", name, request, allowed, hold, time_to_live)
 
     def _decide(self, op: str, customer: str, asked: Asked, staleness: str, id_: str, ttl: str) -> Talk:
-        def args(name: str) -> list[str]:
-            return [name, staleness, id_, ttl, *asked.args()]
-
-        reply = yield from self._call(GATE, customer, [op], args)
+        reply = yield from self._call(GATE, customer, (op,), (staleness, id_, ttl, *asked.args))
         if reply is None:
             reply = ["missing", "0", "stale", asked.lines[0][0], *[""] * 10]
         elif reply[0] == "other_lines":
@@ -84,15 +81,15 @@ class Protocol:
         return self._give_back(customer_id(customer), hold_id(id_))
 
     def _give_back(self, customer: str, hold: str) -> Talk:
-        reply = yield from self._call(RELEASE, customer, [], lambda name: [name, hold])
+        reply = yield from self._call(RELEASE, customer, (), (hold,))
         if reply is None or reply[0] == "missing":
             return Release(False, "unknown")
         return Release(reply[1] == "1", reply[2])
 
-    def _call(self, called: Script, customer: str, first: list[str], args: Callable[[str], list[str]]) -> Talk:
+    def _call(self, called: Script, customer: str, before: tuple[str, ...], after: tuple[str, ...]) -> Talk:
         """Call a script for a customer: follow an alias, read the layout again where it was wrong.
 
-        Returns the answer's texts; None where nobody has said how many partitions there are.
+        Its arguments are those `before` the layout, partitions and customer, and those `after` them. Returns the answer's texts; None where nobody has said how many partitions there are.
         """
         name = self._known(customer)
         for _ in range(MOST_TRIES):
@@ -102,7 +99,7 @@ class Protocol:
             if partitions is None:
                 return None
             where = _where(self._app, name, partitions)
-            reply = yield Send(called, where, (*first, layout.VERSION, partitions, *args(name)))
+            reply = yield Send(called, where, (*before, layout.VERSION, partitions, name, *after))
             reply = (reply.decode() if isinstance(reply, bytes) else reply).split("\n")
             if reply[0] == "layout":
                 yield from self._read_layout()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Context, Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tallygate.layout import Scalar, group_text, plain
@@ -46,9 +46,10 @@ class Asked:
 
     lines: tuple[tuple[str, str, str], ...]
 
-    def args(self) -> list[str]:
+    @cached_property
+    def args(self) -> tuple[str, ...]:
         """The lines as the scripts' last arguments."""
-        return [text for line in self.lines for text in line]
+        return tuple(text for line in self.lines for text in line)
 
 
 def asked(
@@ -92,6 +93,11 @@ def customer_id(customer: str | int) -> str:
     Raises:
         ValueError: it is not 1 to 256 bytes without control characters.
     """
+    return _customer(customer) if type(customer) is str else _identifier(customer, "a customer")
+
+
+@lru_cache(maxsize=10_000)
+def _customer(customer: str) -> str:
     return _identifier(customer, "a customer")
 
 
