@@ -10,6 +10,7 @@ from typing import Any
 from stream.core.book import HOUR_US
 from stream.core.general import States, Unusable, Waiting
 from stream.core.metrics.base import Many
+from stream.core.metrics.wire import HIGH, LOW, plain_of
 from stream.core.upserts import Contributions
 
 
@@ -24,6 +25,9 @@ class Batch:
     ) -> None:
         """`values` reads an event's values off its properties; `contributions` are there where it may be replaced."""
         self._general, self.values, self._contributions = general, values, contributions
+        self._by_time = all(getattr(states.built.metric, "sorts", False) for states in general)
+        self._heads = [(states.built.key, states.built.metric.shape) for states in general]
+        self._grouped = any(states.built.group is not None for states in general)
         self.waiting: dict[str, list[Waiting]] = {}
 
     def fold(self, customers: Iterable[str], bad: Unusable) -> int:
@@ -32,11 +36,12 @@ class Batch:
         for customer in customers:
             batch = self.waiting.pop(customer, None)
             if batch is not None:
-                ws, orders, rows, *_ = zip(*batch, strict=True)
-                instants, first, last = [w[0] for w in ws], min(ws), max(ws)
+                ws, orders, rows, *_ = zip(*(sorted(batch, key=_time) if self._by_time else batch), strict=True)
+                instants = [w[0] for w in ws]
+                first, last = (ws[0], ws[-1]) if self._by_time else (min(ws), max(ws))
                 left_out = []
                 for place, values in enumerate(zip(*rows, strict=True)):
-                    events = Many(instants, orders, values, first, last)
+                    events = Many(instants, orders, values, first, last, by_time=self._by_time)
                     without, late_here = self._general[place].fold_batch(customer, batch, place, events, bad)
                     late += late_here
                     left_out.append(without)
@@ -52,11 +57,24 @@ class Batch:
         left_out: list[list[int] | None],
     ) -> None:
         """Remember of each event what the metrics made of it."""
-        put, numbered = contributions.put, list(enumerate(self._general))
+        put, heads = contributions.put, self._heads
+        if not self._grouped and not any(left_out):
+            for w, order, values, clock_us, _, _, digest in batch:
+                parts = [
+                    (key, shape, None, value if value.__class__ is int and LOW < value < HIGH else plain_of(value))
+                    for (key, shape), value in zip(heads, values, strict=True)
+                    if value is not None
+                ]
+                put(digest, clock_us // HOUR_US, customer, w[0], order, parts)
+            return
         for number, (w, order, values, clock_us, p, _, digest) in enumerate(batch):
             parts = [
                 states.part(p, values[place])
-                for place, states in numbered
+                for place, states in enumerate(self._general)
                 if values[place] is not None and number not in (left_out[place] or ())
             ]
             put(digest, clock_us // HOUR_US, customer, w[0], order, parts)
+
+
+def _time(waiting: Waiting) -> int:
+    return waiting[0][0]

@@ -157,7 +157,7 @@ class States:
                 if not counted:
                     return None, 0
                 instants, orders = [*compress(events.instants, chosen)], [*compress(events.orders, chosen)]
-                events = Many(instants, orders, counted, events.first, events.last)
+                events = Many(instants, orders, counted, events.first, events.last, by_time=events.by_time)
             entry = self.overall.get(customer)
             if entry is None or not entry.dirty:
                 entry = self.touched(customer, None)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from stream.core import wire
-from stream.core.metrics.wire import plain_of, value_of
+from stream.core.metrics.wire import HIGH, LOW, plain_of, value_of
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -48,7 +48,7 @@ Plain = tuple[str, str, Any, Any] | tuple[str, str, Any, Any, int]
 def part(metric: str, shape: str, group: Any, value: Any) -> tuple[str, str, Any, Any]:
     """A part, its value in the form that msgpack can hold."""
     kind = value.__class__
-    return metric, shape, group, value if kind is bytes or (kind is int and _LOW < value < _HIGH) else plain_of(value)
+    return metric, shape, group, value if kind is bytes or (kind is int and LOW < value < HIGH) else plain_of(value)
 
 
 def value_in(found: Part) -> Any:

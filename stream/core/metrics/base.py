@@ -71,15 +71,23 @@ class Many:
     """Events of one customer that follow one another in the log, column by column.
 
     `instants` are in microseconds, `orders` their places in the log; `first` and `last` are the windows of the
-    earliest and latest instant, or of earlier and later ones.
+    earliest and latest instant, or of earlier and later ones. They are in the order of the log, or `by_time`.
     """
 
-    __slots__ = ("first", "instants", "last", "orders", "values")
+    __slots__ = ("by_time", "first", "instants", "last", "orders", "values")
 
     def __init__(
-        self, instants: Sequence[int], orders: Sequence[int], values: Sequence[Any], first: Windows, last: Windows
+        self,
+        instants: Sequence[int],
+        orders: Sequence[int],
+        values: Sequence[Any],
+        first: Windows,
+        last: Windows,
+        *,
+        by_time: bool,
     ) -> None:
         self.instants, self.orders, self.values, self.first, self.last = instants, orders, values, first, last
+        self.by_time = by_time
 
 
 EXACT_DIGITS = 120
@@ -244,7 +252,8 @@ class Metric(Protocol):
     shaped the saved states: states saved under another shape must not be restored.
 
     An attribute `number`, if there, names a property whose value `read` takes as it is where it is an
-    integer of magnitude below 10^36, so that it need not be called.
+    integer of magnitude below 10^36, so that it need not be called. Where `sorts` is there and true, its
+    states go through events in the order of time, whatever that of the log: it spares them sorting.
     """
 
     key: str

@@ -157,7 +157,7 @@ class Max(Aggregation):
         return self.add(acc, max(events.values), 0, 0)
 
     def matters(self, acc: Number, value: Number) -> bool:
-        """Whether what is without a value may be another one."""
+        """Whether what is without a value may be another one; not while an equal one is left."""
         return acc == value
 
     def merge(self, acc: Number | None, other: Number | None) -> Number | None:

@@ -36,6 +36,8 @@ MEASURES: dict[str, Callable[[], Measure]] = {
 class GaugeMetric:
     """A gauge's definition at work."""
 
+    sorts = True
+
     def __init__(self, definition: Definition, terms: Terms) -> None:
         self.key = definition.key
         self.windows = kinds_of(definition)

@@ -143,7 +143,7 @@ class GaugeState:
             return False
         self._clock_us = clock_us
         steps = self._keep([*zip(events.instants, events.orders, events.values, repeat(self._chunk))])
-        self._timeline.add(sorted(steps))
+        self._timeline.add(steps if events.by_time else sorted(steps))
         return True
 
     def _keep(self, steps: list[Any]) -> list[Any]:
@@ -266,7 +266,21 @@ class GaugeState:
         newest = max(clock_us, steps[-1][US]) if steps else clock_us
         windows = around(self.calendar, clock_us)
         out: list[Shown] = []
+        timeline, rounding, whole = self._timeline, self._metric.rounding, not self._prorated
+        known: Value | None = None  # most windows show what the one before them does
+        value = ""
         for kind in self._metric.windows:
+            if whole and kind != TOTAL:
+                previous, start, end = windows[kind]
+                track = self._tracks[kind]
+                begun, first = track.begun
+                alone = begun == timeline.first and previous * SECOND_US < first  # nothing was before the open one
+                if alone and track.start == start * SECOND_US and track.end > newest:
+                    total, events = timeline.at_hand(track)
+                    if total is not known:
+                        known, value = total, rounded(total, rounding)
+                    out.append(Shown(kind, start, end, value, events))
+                    continue
             if kind == TOTAL:
                 bounds: list[tuple[int, int | None]] = [(0, None)]
             else:

@@ -83,26 +83,28 @@ class Members:
         self._changed = min(self._changed, len(self._parts) - 1)
         return True
 
-    def update(self, members: set[bytes]) -> bool:
+    def update(self, members: "Together") -> bool:
         """Add many; whether that changed what must be saved."""
         known = self.known
-        if not isinstance(known, set) or self.count + len(members) > self.most:
-            changed = [self.add(member) for member in members]
+        if not isinstance(known, set) or self.count + len(members.values) > self.most:
+            changed = [self.add(member) for member in members.values]
             return True in changed
-        fresh = members - known
+        fresh = members.values - known
         if not fresh:
             return False
         known |= fresh
         self.count += len(fresh)
         parts = self._parts
         self._changed = min(self._changed, len(parts) - 1)
-        part = parts[-1]
+        data = members.data if len(fresh) == len(members.values) else _joined(fresh)
+        if len(parts[-1]) + len(data) <= PART_BYTES:
+            parts[-1] += data
+            return True
         for member in fresh:
-            if len(part) + len(member) >= PART_BYTES:
-                part = bytearray()
-                parts.append(part)
-            part.append(len(member))
-            part += member
+            if len(parts[-1]) + len(member) >= PART_BYTES:
+                parts.append(bytearray())
+            parts[-1].append(len(member))
+            parts[-1] += member
         return True
 
     def holds(self, member: bytes) -> bool:
@@ -156,6 +158,29 @@ class Members:
         out.extend((b"m" + self.name + number.to_bytes(2), None) for number in range(self._saved))
         if self.sketch is not None:
             out.append((b"k" + self.name, None))
+
+
+class Together:
+    """Byte strings that join several windows at once."""
+
+    __slots__ = ("_data", "values")
+
+    def __init__(self, values: set[bytes]) -> None:
+        self.values = values
+        self._data = b""
+
+    @property
+    def data(self) -> bytes:
+        """All of them as they are saved."""
+        self._data = self._data or _joined(self.values)
+        return self._data
+
+
+_SIZES = [bytes((size,)) for size in range(256)]
+
+
+def _joined(members: set[bytes]) -> bytes:
+    return b"".join([_SIZES[len(member)] + member for member in members])
 
 
 def _members_in(part: bytes | bytearray) -> list[bytes]:

@@ -175,15 +175,15 @@ class ReplacingState(BucketState):
         items = self._items.get(start) if self._remembers else None
         if bucket is None or not bucket.events or (self._remembers and (items is None or order not in items)):
             return  # it came too late to be counted, or is long final
-        self._part(w, clock_us)
         counted = False
-        for position, at in enumerate(self._ats):
-            # a window that is kept was kept when the event came, so it counted it
-            if kept(self._end(position, w[at]), self.span.keep[position], clock_us) or self.span.simulate:
-                cell = self._held(position, w[at])
-                if cell is not None and cell.events:
+        if clock_us < self._due and self._nested and w[self._hot_at] == self._hot_start:
+            for cell in self._newest:  # all of them are kept
+                if cell.events:
                     cell.events -= 1
-                    counted = True
+                    counted = self.dirty = True
+        else:
+            self._part(w, clock_us)
+            counted = self._uncount(w, clock_us)
         if not counted:
             return
         bucket.events -= 1
@@ -201,6 +201,18 @@ class ReplacingState(BucketState):
         for pair in self._accs(w):
             pair.rest = STALE
 
+    def _uncount(self, w: Windows, clock_us: int) -> bool:
+        """One event less in the windows of an instant that are kept; whether there was one."""
+        counted = False
+        for position, at in enumerate(self._ats):
+            # a window that is kept was kept when the event came, so it counted it
+            if kept(self._end(position, w[at]), self.span.keep[position], clock_us) or self.span.simulate:
+                cell = self._held(position, w[at])
+                if cell is not None and cell.events:
+                    cell.events -= 1
+                    counted = True
+        return counted
+
     def _take_back(self, bucket: Cell, start: int, items: dict[int, Item], order: int) -> None:
         """A bucket without one of its values: made again from the others, if it matters."""
         fold = self._bucket_fold
@@ -210,11 +222,16 @@ class ReplacingState(BucketState):
         if not items:
             del self._items[start]
         matters = getattr(fold, "matters", None)
-        if matters is None or not items or matters(bucket.acc, value):
-            acc = fold.empty()
-            for place, (us, each, _) in items.items():
-                acc = fold.add(acc, each, us, place)
-            bucket.acc = acc
+        if matters is not None and items:
+            if not matters(bucket.acc, value):
+                return
+            for _, each, _ in items.values():
+                if each == value:
+                    return  # another one stands for it
+        acc = fold.empty()
+        for place, (us, each, _) in items.items():
+            acc = fold.add(acc, each, us, place)
+        bucket.acc = acc
 
     def _freeze_bucket(self, start: int, bucket: Cell) -> None:
         super()._freeze_bucket(start, bucket)

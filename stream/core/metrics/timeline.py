@@ -237,8 +237,7 @@ class Timeline:
         if self.first is None:
             return None
         if start == track.start:
-            acc = track.measure.held(track.acc, self.sum, self._cursor, track.end)
-            return track.measure.value(acc, self.sum, start, track.end), track.events
+            return self.at_hand(track)
         if start > track.start:
             return self.constant(track, self.sum, *track.bounds(self.calendar, start)), 0
         if track.begun[0] != self.first:
@@ -250,6 +249,11 @@ class Timeline:
             return record[1], record[0]
         before = track.records.last_before(start // SECOND_US)
         return None if before is None else (self.constant(track, before[2], *track.bounds(self.calendar, start)), 0)
+
+    def at_hand(self, track: Track) -> tuple[Value, int]:
+        """The total and events of the window at hand, as if the state stayed as it is."""
+        acc = track.measure.held(track.acc, self.sum, self._cursor, track.end)
+        return track.measure.value(acc, self.sum, track.start, track.end), track.events
 
     def constant(self, track: Track, state: Number, start: int, end: int) -> Value:
         """What a window makes that held one state throughout."""

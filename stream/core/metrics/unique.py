@@ -14,7 +14,7 @@ from typing import Any
 from schemas.definitions import Metric as Definition, Rounding
 from stream.core.metrics.base import TOTAL, BadValue, CalendarLike, Many, Shown, State, Terms, Windows
 from stream.core.metrics.cells import Cell, Span, kinds_of
-from stream.core.metrics.members import Members
+from stream.core.metrics.members import Members, Together
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.reading import member
 from stream.core.metrics.replacing import state_of
@@ -126,7 +126,7 @@ class UniqueState(WindowedState):
         if self._room < number or not self._all_hot(events, clock_us):
             return False
         self._room -= number
-        values, touched = set(events.values), self._touched
+        values, touched = Together(set(events.values)), self._touched
         for cell in self._newest:
             cell.events += number
             members = cell.acc

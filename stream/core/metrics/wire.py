@@ -11,7 +11,8 @@ from stream.core.metrics.base import Value
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder().decode
 
-_LOW, _HIGH = -(2**63), 2**64
+LOW, HIGH = -(2**63), 2**64
+"""msgpack holds integers from the one up to below the other."""
 
 
 def packed(value: Value | None) -> int | str | None:
@@ -21,7 +22,7 @@ def packed(value: Value | None) -> int | str | None:
     (7, '18446744073709551616', '0.10', '1/3', None)
     """
     if value.__class__ is int:
-        return value if _LOW <= value < _HIGH else str(value)
+        return value if LOW <= value < HIGH else str(value)
     return None if value is None else str(value)
 
 

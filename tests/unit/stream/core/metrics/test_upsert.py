@@ -73,7 +73,7 @@ def test_an_event_that_came_too_late_altogether_is_not_taken_back(kind: str) -> 
     assert driven.rows(T0 + 2 * HOUR_US) == {("hour", NOON + 7200): ("1", 1)}
 
 
-@pytest.mark.parametrize(("aggregation", "chunks"), [("sum", 0), ("max", 2)])
+@pytest.mark.parametrize("aggregation, chunks", [("sum", 0), ("max", 2)])
 def test_what_can_no_longer_be_replaced_is_let_go(aggregation: str, chunks: int) -> None:
     """After twice max_age and a little more only totals are saved; they stay, and removing changes nothing.
 
