@@ -68,8 +68,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/metrics/timeline.py",
-        "                        if us >= track.end:",
-        "                        if us > track.end:",
+        "stop = self._place(turn)",
+        "stop = self._place(turn + 1)",
         "a window's end is included",
         STATES,
     ),
@@ -89,8 +89,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/metrics/timeline.py",
-        "                self._checkpoints.append((place, self._snapshot()))\n            step = steps[place]",
-        "                self._checkpoints.append((place + 1, self._snapshot()))\n            step = steps[place]",
+        "self._checkpoints.append((place, self._snapshot()))",
+        "self._checkpoints.append((place + 1, self._snapshot()))",
         "a checkpoint is off by one event",
         STATES,
     ),
@@ -103,8 +103,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/metrics/measures.py",
-        "        return Fraction(acc) / (end - start)",
-        "        return Fraction(acc) / (end - start + 1)",
+        "return Fraction(acc, end - start) if acc.__class__ is int else Fraction(acc) / (end - start)",
+        "return Fraction(acc) / (end - start + 1)",
         "weighted_sum divides by another length",
         STATES,
     ),
@@ -131,8 +131,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/text.py",
-        "    return Decimal(round(value * 10**DIGITS)).scaleb(-DIGITS, WIDE)",
-        "    return Decimal(int(value * 10**DIGITS)).scaleb(-DIGITS, WIDE)",
+        "return Decimal(whole + (twice > 0 or (twice == 0 and whole & 1)))",
+        "return Decimal(whole)",
         "what has no finite decimal is cut instead of rounded",
         STATES,
     ),
