@@ -66,6 +66,6 @@ def _report(result: "Result", tell: "Teller") -> None:
     tell.say(f"{result.gate.clients} clients, a limit of {result.gate.limit:,}: {result.gate.admitted:,} let in.", "  ")
     tell.gap()
     tell.say(
-        "What next: `tally up --new mine` writes a metrics.yaml of your own, and `tally up` runs it on servers like"
+        "What next: `tally up --new mine` writes a metrics.yaml of your own, `tally up --metrics mine/metrics.yaml` runs "
+        "it on servers like these, and the README goes on from there."
     )
-    tell.say("these. The README goes on from there.")

@@ -129,7 +129,8 @@ class House:
             self._say("\n".join([f"{name} has faults; the workers go on with what they have read:", *found.lines()]))
             return
         self._start_workers()
-        self._say(f"{name} has changed, and the workers count by it from here on.")
+        now = ", ".join(f"worker {number} is process {worker.pid}" for number, worker in enumerate(self.workers, 1))
+        self._say(f"{name} has changed, and the workers count by it from here on: {now}")
 
     def _start_workers(self) -> None:
         """All at once, ending first those that run; and in this thread, so that Ctrl-C ends the waiting."""

@@ -127,7 +127,7 @@ def test_an_own_producer_is_counted_whatever_dies_and_changes(mine: Path) -> Non
                 "\ncustomers:", "  calls: {event_name: api_request, type: counter, aggregation: count}\n\ncustomers:"
             )
         )
-        running.says("metrics.yaml has changed, and the workers count by it from here on.")
+        running.says("metrics.yaml has changed, and the workers count by it from here on: worker 1 is process ")
         subprocess.run([sys.executable, "-c", producer], env=running.environment(), check=True)
         running.counts("4")
         usage = [*TALLY, "usage", "--customer", "acme", "--metric", "calls", "--window", "total", "--json"]
