@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tally.servers import EmbeddedKafka, EmbeddedRedis, free_port
 from tests.integration.readme.pages import ROOT, steps
-from tests.integration.readme.test_readme import SETTLE, run
+from tests.integration.readme.running import SETTLE, run
 
 PAGE = ROOT / "docs" / "http-api.md"
 
