@@ -12,47 +12,29 @@ is installed.
 import argparse
 import asyncio
 import contextlib
-import itertools
 import json
-import multiprocessing
-import os
 import secrets
 import shutil
 import subprocess
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from decimal import Decimal
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import aiohttp
 import redis
-import redis.asyncio
-from tallygate import AsyncGate, Gate
 from tallygate._protocol import GATE
 from tallygate.layout import VERSION, Keys, partition_of
 
-from schemas.definitions import Definitions, Limit, Metric
-from stream.core.commit import TERM, Commit, Publication
-from stream.totals.connection import connect
-from stream.totals.gate_config import GateConfigs
-from stream.totals.publisher import Publisher
-from tests.integration.api.serving import ApiProcess
-from tests.servers.stores import Redis
+from bench.gate_clients import CUSTOMERS, measure
 
 PARTITIONS = 16
-CUSTOMERS = [f"customer-{n:04}" for n in range(2000)]
 KINDS = {
     "sync": ("get", "check", "reserve", "limits"),
     "asyncio": ("get", "check", "reserve"),
     "http": ("check", "reserve"),
 }
-DEFINITIONS = Definitions(
-    metrics={"calls": Metric(key="calls", name="calls", event_name="call", type="counter", windows=("day", "total"))},
-    limits=(Limit(metric="calls", window="day", limit=Decimal(10**12)),),
-)
 
 
 def totals(now: int) -> str:
@@ -64,8 +46,19 @@ def totals(now: int) -> str:
 
 async def fill(url: str, app: str, ready: threading.Event, stop: threading.Event) -> None:
     """Play the worker: totals of every customer, kept fresh until told to stop."""
+    from decimal import Decimal
+
+    from schemas.definitions import Definitions, Limit, Metric
+    from stream.core.commit import TERM, Commit, Publication
+    from stream.totals.connection import connect
+    from stream.totals.gate_config import GateConfigs
+    from stream.totals.publisher import Publisher
+
+    calls = Metric(key="calls", name="calls", event_name="call", type="counter", windows=("day", "total"))
+    limit = Limit(metric="calls", window="day", limit=Decimal(10**12))
+    definitions = Definitions(metrics={"calls": calls}, limits=(limit,))
     client = connect(url)
-    configs = GateConfigs(DEFINITIONS, PARTITIONS)
+    configs = GateConfigs(definitions, PARTITIONS)
     row = totals(int(time.time()))
 
     async def below() -> int:
@@ -97,113 +90,6 @@ async def fill(url: str, app: str, ready: threading.Event, stop: threading.Event
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await client.aclose()
-
-
-def sync_call(kind: str, url: str, app: str, names: "itertools.cycle[str]") -> Callable[[], object]:
-    """One call of a kind, for threads."""
-    if kind == "get":
-        client = redis.Redis.from_url(url)
-        return lambda: client.get(f"{app}-plain")
-    if kind == "limits":
-        from limits import parse
-        from limits.storage import storage_from_string
-        from limits.strategies import FixedWindowRateLimiter
-
-        limiter, item = FixedWindowRateLimiter(storage_from_string(url)), parse("1000000000/day")
-        return lambda: limiter.hit(item, app, next(names))
-    gate = Gate.from_url(url, app, timeout=10)
-    if kind == "check":
-        return lambda: gate.check(next(names), "calls")
-    return lambda: gate.reserve(next(names), "calls", ttl=1)
-
-
-def async_call(kind: str, url: str, app: str, names: "itertools.cycle[str]") -> Callable[[], Awaitable[object]]:
-    """One call of a kind, for asyncio."""
-    if kind == "get":
-        client = redis.asyncio.Redis.from_url(url)
-        return lambda: client.get(f"{app}-plain")
-    gate = AsyncGate.from_url(url, app, timeout=10)
-    if kind == "check":
-        return lambda: gate.check(next(names), "calls")
-    return lambda: gate.reserve(next(names), "calls", ttl=1)
-
-
-@contextlib.asynccontextmanager
-async def http_call(
-    kind: str, api: str, names: "itertools.cycle[str]"
-) -> AsyncIterator[Callable[[], Awaitable[object]]]:
-    """One call of a kind of the HTTP API, over connections that stay."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-
-        async def ask() -> None:
-            body = {"customer": next(names), "metric": "calls", "ttl_ms": 1000}
-            async with session.post(f"http://{api}/v1/{kind}", json=body) as response:
-                assert response.status == 200, await response.text()
-                await response.read()
-
-        yield ask
-
-
-def work(kind: str, mode: str, url: str, app: str, clients: int, seconds: float, together: Any, out: Any) -> None:
-    """One process: when all are ready its clients call for so long; every call's seconds go to `out`."""
-    names = itertools.cycle(CUSTOMERS[os.getpid() % 977 :] + CUSTOMERS[: os.getpid() % 977])
-    took: list[float] = []
-    if mode == "sync":
-        call = sync_call(kind, url, app, names)
-        call()
-        together.wait()
-        end = time.time() + seconds
-
-        def client() -> None:
-            while (at := time.perf_counter()) and time.time() < end:
-                call()
-                took.append(time.perf_counter() - at)
-
-        threads = [threading.Thread(target=client) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    else:
-
-        async def compete(ask: Callable[[], Awaitable[object]]) -> None:
-            await ask()
-            together.wait()
-            end = time.time() + seconds
-
-            async def client() -> None:
-                while (at := time.perf_counter()) and time.time() < end:
-                    await ask()
-                    took.append(time.perf_counter() - at)
-
-            await asyncio.gather(*(client() for _ in range(clients)))
-
-        async def main() -> None:
-            if mode == "http":
-                async with http_call(kind, url, names) as ask:
-                    await compete(ask)
-            else:
-                await compete(async_call(kind, url, app, names))
-
-        asyncio.run(main())
-    out.put(took)
-
-
-def measure(kind: str, mode: str, url: str, app: str, clients: int, processes: int, seconds: float) -> list[float]:
-    """Every call's seconds, sorted."""
-    context = multiprocessing.get_context("spawn")
-    out = context.Queue()
-    used = min(clients, processes)
-    together = context.Barrier(used)
-    parts = [clients // used + (n < clients % used) for n in range(used)]
-    about = [(kind, mode, url, app, part, seconds, together, out) for part in parts]
-    running = [context.Process(target=work, args=args) for args in about]
-    for one in running:
-        one.start()
-    took = [each for _ in running for each in out.get()]
-    for one in running:
-        one.join()
-    return sorted(took)
 
 
 class Row(NamedTuple):
@@ -254,6 +140,8 @@ def capacity(url: str, app: str) -> Iterator[tuple[str, float]]:
 
 def report(options: argparse.Namespace, url: str) -> None:
     """Fill Redis, measure each kind, print the table."""
+    from tests.integration.api.serving import ApiProcess
+
     app = f"bench-{secrets.token_hex(3)}"
     ready, stop = threading.Event(), threading.Event()
     filling = threading.Thread(target=lambda: asyncio.run(fill(url, app, ready, stop)))
@@ -300,6 +188,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    from tests.servers.stores import Redis
+
     with contextlib.ExitStack() as stack:
         url = options.url or stack.enter_context(Redis()).url
         report(options, url)
