@@ -56,6 +56,8 @@ def decimal_of(value: int | Decimal | Fraction) -> Decimal:
 def _finite(value: Fraction) -> Decimal | None:
     """The decimal equal to a fraction; None where none is: another prime than 2 and 5 divides its denominator."""
     rest = value.denominator
+    if rest % 3 == 0:  # as of most lengths of time
+        return None
     twos = (rest & -rest).bit_length() - 1
     rest >>= twos
     fives = 0

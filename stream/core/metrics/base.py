@@ -231,6 +231,7 @@ class State(Protocol):
         ...
 
 
+@runtime_checkable
 class Bulk(Protocol):
     """What a state may offer besides: folding many events faster than one by one."""
 

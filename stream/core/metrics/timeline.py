@@ -149,7 +149,7 @@ class Timeline:
         if self.first is None and steps:
             self._begin(steps[0][0])
         tracks, place, number = self.tracks, self._reached, len(steps)
-        turn = min(track.end for track in tracks)  # until then no window ends
+        turn = min([track.end for track in tracks])  # until then no window ends
         due = (self._checkpoints[-1][0] if self._checkpoints else 0) + BETWEEN
         while place < number:
             if place >= due:
@@ -168,7 +168,7 @@ class Timeline:
                     self._turn(track, self.sum, self._cursor, us, doubtful)
                 else:
                     track.acc = track.measure.held(track.acc, self.sum, self._cursor, us)
-            self._cursor, turn = us, min(track.end for track in tracks)
+            self._cursor, turn = us, min([track.end for track in tracks])
         self._reached = number
         if doubtful is not None:
             for track, starts in zip(tracks, doubtful, strict=True):
