@@ -28,8 +28,12 @@ class Contest:
         granted: how many holds were taken.
     """
 
-    def __init__(self, gate: AsyncGate, customer: str, limit: int, ttl_s: float, send: Send) -> None:
+    def __init__(
+        self, gate: AsyncGate, customer: str, limit: int, ttl_s: float, send: Send, *, loses: bool = False
+    ) -> None:
+        """`loses` says that Redis will lose what it acknowledged: a settled reservation may then be forgotten."""
         self.gate, self.customer, self.limit, self.ttl_s = gate, customer, limit, ttl_s
+        self.loses = loses
         self.admitted: set[str] = set()
         self.overdue = 0
         self.most = Decimal()
@@ -112,7 +116,7 @@ class Contest:
                     await self._send("duplicate", first, hold)
                 elif draw > 0.7:  # reserved once more, for the same reason
                     again = await self._reserve(hold_id)
-                    assert again.reason in {"ok", "settled"}, again
+                    assert self.loses or again.reason in {"ok", "settled"}, again
 
     async def _count(self, hold: Reservation) -> None:
         self.admitted.add(hold.id)
