@@ -89,22 +89,27 @@ def parse(url: str) -> Address:
     return Address(kind, nodes, service, options, about_sentinels)
 
 
+#: redis-py refuses a hundred and first call at once. How many there are is the service's own affair; `max_connections`
+#: in the URL sets another limit.
+_ROOM = {"max_connections": 10_000}
+
+
+def _patience(timeout_s: float) -> dict[str, float]:
+    return {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+
+
 def connect(url: str, *, timeout_s: float, retries: int = 2) -> Any:
     """Make a client for threads. Nothing is connected yet, except to a Cluster, which is asked for its nodes."""
     address = parse(url)
     policy = Retry(ExponentialWithJitterBackoff(cap=timeout_s / 2, base=0.01), retries)
-    options = {**address.options, "socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": policy}
+    options = {**_ROOM, **address.options, **_patience(timeout_s), "retry": policy}
     host, port = address.nodes[0]
     if address.kind == "cluster":
         return redis.RedisCluster(startup_nodes=[_ClusterNode(h, p) for h, p in address.nodes], **options)
     if address.kind == "sentinel":
         sentinels = _Sentinel(
             list(address.nodes),
-            sentinel_kwargs={
-                "socket_timeout": timeout_s,
-                "socket_connect_timeout": timeout_s,
-                **address.sentinel_options,
-            },
+            sentinel_kwargs={**_patience(timeout_s), **address.sentinel_options},
         )
         found = sentinels.master_for(address.service, redis_class=_Primary, **options)
         found.watchers = sentinels.sentinels
@@ -116,7 +121,7 @@ def connect_async(url: str, *, timeout_s: float, retries: int = 2) -> Any:
     """Make a client for asyncio. Nothing is connected yet."""
     address = parse(url)
     policy = AsyncRetry(ExponentialWithJitterBackoff(cap=timeout_s / 2, base=0.01), retries)
-    options = {**address.options, "socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": policy}
+    options = {**_ROOM, **address.options, **_patience(timeout_s), "retry": policy}
     host, port = address.nodes[0]
     if address.kind == "cluster":
         # By default every fifth MOVED closes all connections, those that other tasks are using too, to read the nodes
@@ -126,11 +131,7 @@ def connect_async(url: str, *, timeout_s: float, retries: int = 2) -> Any:
     if address.kind == "sentinel":
         sentinels = _AsyncSentinel(
             list(address.nodes),
-            sentinel_kwargs={
-                "socket_timeout": timeout_s,
-                "socket_connect_timeout": timeout_s,
-                **address.sentinel_options,
-            },
+            sentinel_kwargs={**_patience(timeout_s), **address.sentinel_options},
         )
         found = sentinels.master_for(address.service, redis_class=_AsyncPrimary, **options)
         found.watchers = sentinels.sentinels

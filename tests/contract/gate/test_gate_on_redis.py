@@ -384,3 +384,15 @@ def test_a_forked_process_has_connections_of_its_own(real: RedisWorld, valkey_se
         assert gate.check("acme", "calls").limit == 10
         assert kept.take() is not parents
         parents.disconnect()
+
+
+def test_hundreds_of_tasks_ask_at_once(real: RedisWorld, valkey_server: Any, unique: str) -> None:
+    """Each call has a connection of its own while it waits; redis-py's pool would refuse the hundred and first."""
+    del real  # it has written the limits
+
+    async def main() -> None:
+        async with AsyncGate.from_url(valkey_server.url, unique, timeout=60) as gate:
+            answers = await asyncio.gather(*(gate.check("acme", "api") for _ in range(300)))
+        assert len(answers) == 300
+
+    asyncio.run(main())
