@@ -2,7 +2,7 @@
 
 Steps are saved in the order of their arrival, 16 or more to a chunk, so that a commit writes one chunk
 whatever its events' own times; those that can no longer change are deleted, their outcome being in the
-timeline's base. A step costs about 200 bytes of memory while it is live, which is for `max_age` or the
+timeline's base. A step costs about 150 bytes of memory while it is live, which is for `max_age` or the
 `lateness`.
 """
 
