@@ -28,6 +28,7 @@ help:
 	@echo "make mutants     seed faults one at a time, and see that the tests find each"
 	@echo "make check       ruff, mypy, import-linter, the compose file, the Prometheus rules"
 	@echo "make bench       the same job on us and on stock Faust, side by side, on Apache Kafka"
+	@echo "                 (ARGS=metrics: what each type of metric costs; ARGS=simulate: files; without servers)"
 	@echo "make bench-gate  checks and reservations beside a bare GET and the limits library, on a Redis"
 	@echo "make setup       make .venv and nothing else;  make format  mend what ruff can mend"
 	@echo "make lock        pin the dependencies of pyproject.toml anew;  make clean  remove caches and .venv"

@@ -17,6 +17,7 @@ from bench.jobs import JOBS, Record, definitions, events, partitioned
 from stream.core.murmur2 import Homes
 from stream.core.partition import Partition
 from stream.core.plan import Plan
+from stream.engine.process import GC_THRESHOLDS
 
 PARTITIONS = 4
 BLOCK = 6000
@@ -59,6 +60,7 @@ def work(job: str, logs: list[list[Record]]) -> dict[str, float]:
 def _child(job: str, logs: list[list[Record]], out: Any) -> None:
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)  # as the worker has it
     out.send(work(job, logs))
 
 
