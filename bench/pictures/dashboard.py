@@ -24,7 +24,7 @@ from tally.topics import ensure_events
 from tests.servers.workers import Prometheus
 
 ROOT = Path(__file__).parents[2]
-SECONDS, KILL_AT, RATE, STEP_S = 150.0, 90.0, 1_000.0, 2
+SECONDS, KILL_AT, RATE, STEP_S = 100.0, 60.0, 1_000.0, 2
 CELL_X, CELL_Y, GAP = 48, 24, 6  # pixels of a cell of Grafana's grid
 COLOURS = ("#2f7ed8", "#e4572e", "#3aa76d", "#a26ccf", "#d9a400", "#17a2b8", "#8c564b", "#7f7f7f")
 
