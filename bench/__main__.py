@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="all", choices=[*ON_SERVERS, *ALONE, "all"])
     parser.add_argument("--events", type=int, help="events of a run: 2,000,000 for throughput, fewer for the others")
     parser.add_argument("--rounds", type=int, default=3, help="how often metrics and simulate measure; the best counts")
+    parser.add_argument("--only", help="with metrics: this job beside the counters, such as gauge")
     parser.add_argument("--stock-events", type=int, default=60_000, help="events that stock Faust gets")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the recovery run")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
@@ -51,7 +52,7 @@ def alone(wanted: argparse.Namespace) -> dict[str, object]:
     if wanted.what == "metrics":
         from bench.metrics import run as metrics
 
-        return {"metrics": metrics(wanted.events or 400_000, wanted.rounds)}
+        return {"metrics": metrics(wanted.events or 400_000, wanted.rounds, wanted.only)}
     from bench.simulate import run as simulate
 
     return {"simulate": simulate(wanted.events or 500_000, wanted.rounds)}
