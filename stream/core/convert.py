@@ -68,6 +68,9 @@ def _outside(aggregation: str, whole: list[Any], fine: list[Any]) -> list[Any]:
         return [0, *([0] if aggregation in {"sum", "avg"} else [None] * (SLOTS[aggregation] - 1))]
     if aggregation in {"sum", "avg"}:
         return [events, whole[1] - fine[1]]
+    if aggregation == "latest" and whole[1:] == fine[1:]:
+        # The finest window's own: it has to win against what remains, also when an event of the same instant renews it.
+        return [events, whole[1] - 1, whole[2]]
     return [events, *whole[1:]]
 
 

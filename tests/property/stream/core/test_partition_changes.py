@@ -8,7 +8,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from schemas.definitions import Comparison, Metric
 from tests.partitions import NOON, World, counter, definitions, event
@@ -146,6 +146,7 @@ def fewer_windows(chance: Random, metric: Metric) -> Metric:
 
 
 @settings(max_examples=50, deadline=None)
+@example(seed=13472)  # the second of two events of one instant comes after the finest window has changed
 @given(seed=st.integers(min_value=0, max_value=2**40))
 def test_what_did_not_change_carries_on_and_all_else_starts_at_zero(seed: int) -> None:
     """Through changed definitions, every kept window shows the events since its metric and kind began to be."""
