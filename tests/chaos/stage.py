@@ -99,6 +99,8 @@ class Stage:
     samples: list[Sample] = field(default_factory=list)
     during: str = "peace"
     sent: int = 0
+    look_every: float = 0.001
+    """Seconds between two looks at a customer in Redis."""
     _resting: threading.Event = field(default_factory=threading.Event)
     _ending: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -281,7 +283,7 @@ class Stage:
                 continue
             if b":v" in fields:
                 self.samples.append(Sample(customer, fields, self.during))  # type: ignore[arg-type]
-            time.sleep(0.001)
+            time.sleep(self.look_every)
 
     # -- the judgement
 
