@@ -19,7 +19,6 @@ from aiokafka.errors import (
     ConcurrentTransactions,
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
-    DuplicateSequenceNumber,
     InvalidProducerEpoch,
     KafkaConnectionError,
     KafkaError,
@@ -247,10 +246,10 @@ class Transactions:
             answer = await self._connected.send(leader, request)
         except _LOST as exc:
             return [(batch, exc) for batch in batches]
+        # A batch that comes twice is answered as it was the first time: the broker remembers the last five of a producer.
         codes = {TopicPartition(topic, info[0]): info[1] for topic, infos in answer.topics for info in infos}
         errors = [(batch, for_code(codes[batch.place])) for batch in batches]
-        # A batch that came twice was written the first time.
-        return [(batch, error()) for batch, error in errors if error not in {NoError, DuplicateSequenceNumber}]
+        return [(batch, error()) for batch, error in errors if error is not NoError]
 
 
 def _first(codes: Iterable[int]) -> KafkaError | None:

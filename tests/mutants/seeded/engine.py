@@ -47,10 +47,10 @@ MUTANTS = (
     ),
     Mutant(
         "stream/engine/transactions.py",
-        "error not in {NoError, DuplicateSequenceNumber}",
-        "error is not NoError",
-        "a batch that the broker has already is a failure",
-        (f"{TRANSACTIONS}test_a_batch_that_is_sent_twice_is_written_once",),
+        "            producer_epoch=epoch,\n",
+        "            producer_epoch=0,\n",
+        "batches bear the first writer's epoch: the broker cannot tell an old writer's",
+        (f"{TRANSACTIONS}test_what_is_not_ended_is_not_seen_and_goes_with_the_next_writer",),
     ),
     Mutant(
         "stream/engine/app.py",
