@@ -1,10 +1,11 @@
 """The gate, for asyncio."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, cast
 
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, TimeoutError  # noqa: A004 - redis-py's own
 
 from tallygate import urls
 from tallygate._protocol import Protocol, Talk
@@ -25,6 +26,7 @@ class AsyncGate:
         """Make a gate on a redis.asyncio client of your own; it must not decode responses unless as UTF-8."""
         self._redis = redis
         self._protocol = Protocol(app)
+        self._within_s: float | None = None
 
     @classmethod
     def from_url(cls, url: str, app: str = "tally", *, timeout: float = TIMEOUT_S) -> "AsyncGate":
@@ -34,7 +36,10 @@ class AsyncGate:
         twice, so a call lasts at most about three times as long.
         """
         try:
-            return cls(urls.connect_async(url, timeout_s=timeout), app)
+            gate = cls(urls.connect_async(url, timeout_s=timeout), app)
+            if urls.parse(url).kind == "cluster":
+                gate._within_s = 3.5 * timeout
+            return gate
         except (RedisError, RedisClusterException, OSError) as error:
             raise GateUnavailable(f"Redis cannot be reached: {error}") from error
 
@@ -109,10 +114,29 @@ class AsyncGate:
             while True:
                 send = talk.send(reply)
                 if send.script is None:
-                    reply = await whole(self._redis.hmget(send.keys[0], list(send.args)))
+                    call = whole(self._redis.hmget(send.keys[0], list(send.args)))
                 else:
-                    reply = await send.script.call_async(self._redis, send.keys, send.args)
+                    call = send.script.call_async(self._redis, send.keys, send.args)
+                reply = await (call if self._within_s is None else _ended(call, self._within_s))
         except StopIteration as done:
             return done.value
         except (RedisError, RedisClusterException, OSError) as error:
             raise GateUnavailable(f"Redis did not answer: {error}") from error
+
+
+async def _ended(call: Coroutine[Any, Any, Any], within_s: float) -> Any:
+    """Await a call for so many seconds at most, then leave it behind.
+
+    redis-py's cluster client bounds each read, but a call whose connection another task closes, after a failover, was
+    seen to wait for ever.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=within_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        task.cancel()
+        raise TimeoutError(f"no answer within {within_s:g} s")
+    return task.result()
