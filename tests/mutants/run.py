@@ -42,7 +42,13 @@ def main() -> int:
                 tar.extractall(copy, filter="data")
         else:
             shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        wanted = {tests for mutants in chosen.values() for mutant in mutants for tests in mutant.tests}
+        wanted = {
+            tests
+            for mutants in chosen.values()
+            for number, mutant in enumerate(mutants, start=1)
+            if not told.only or number in told.only
+            for tests in mutant.tests
+        }
         if not passes(copy, tuple(sorted(wanted))):
             print("the tests fail without any fault: nothing they find can be trusted")
             return 2

@@ -78,7 +78,7 @@ MUTANTS = (
         "        if offset < self.start:\n            return None\n",
         "",
         "a gap before a block goes unseen",
-        (f"{KAFKA}test_events_deleted_before_they_were_counted_stop_the_partition", "stream/engine/blocks.py"),
+        ("tests/unit/stream/engine/test_continuity.py",),
     ),
     Mutant(
         "stream/engine/fetching.py",
@@ -113,7 +113,7 @@ MUTANTS = (
         "    if header.next_offset < begin:\n        raise Halted(gone(tp, header.next_offset, begin))\n",
         "",
         "events that were deleted uncounted are jumped over",
-        (f"{KAFKA}test_events_deleted_before_they_were_counted_stop_the_partition",),
+        ("tests/unit/stream/engine/test_continuity.py",),
     ),
     Mutant(
         "stream/engine/shard.py",
