@@ -130,13 +130,6 @@ MUTANTS = (
         (f"{KAFKA}test_a_commit_that_cannot_be_written_whole_is_not_written_at_all",),
     ),
     Mutant(
-        "stream/engine/shards.py",
-        "        if shard is None or not shard.running:\n            return\n",
-        "        if shard is None:\n            return\n        if not shard.running:\n            self._parts.ack(message)\n            shard = Shard.__new__(Shard)\n",
-        "blocks reach a shard that is not recovered",
-        (f"{KAFKA}test_a_worker_that_joins_takes_its_share",),
-    ),
-    Mutant(
         "stream/engine/committer.py",
         "        if outbox.version == version:\n",
         "        if outbox.version != version:\n",
