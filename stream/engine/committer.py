@@ -66,21 +66,11 @@ class Committer(Protocol):
 
 
 def _batches(producer: AIOKafkaProducer, records: Iterable[Message]) -> list[BatchBuilder]:
-    """Pack records into as few batches as hold them, in order.
-
-    Raises:
-        ValueError: a single record is larger than a batch.
-
-    """
-    batch, out = producer.create_batch(), []
-    out.append(batch)
+    """Pack records into as few batches as hold them, in order; a batch takes its first record whatever its size."""
+    out = [producer.create_batch()]
     for key, value, headers, timestamp in records:
-        if batch.append(timestamp=timestamp, key=key, value=value, headers=list(headers)) is None:
-            batch = producer.create_batch()
-            out.append(batch)
-            if batch.append(timestamp=timestamp, key=key, value=value, headers=list(headers)) is None:
-                msg = f"a record of {len(key or b'') + len(value or b'')} bytes is larger than a batch"
-                raise ValueError(msg)
+        while out[-1].append(timestamp=timestamp, key=key, value=value, headers=list(headers)) is None:
+            out.append(producer.create_batch())
     return out
 
 
