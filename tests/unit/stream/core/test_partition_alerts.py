@@ -18,6 +18,12 @@ def told(world: World) -> list[tuple[str, str, str]]:
     return [(message["metric"], message["threshold"], message["used"]) for message in messages]
 
 
+def gauge(key: str, aggregation: str, window: str, **fields: Any) -> Metric:
+    """A gauge of the changes `v` of events named `call`, shown by one kind of window."""
+    made = {"name": key, "event_name": "call", "type": "gauge", "event_type": "delta", "property": "v", **fields}
+    return Metric(key=key, aggregation=aggregation, windows=(window,), **made)
+
+
 def test_a_share_and_the_limit_are_told_at_the_event_that_reaches_them() -> None:
     """Within one block of five events, with what was used at the crossing, and never again."""
     world = World(definitions(counter("calls"), limits=(HOURLY,)))
@@ -91,16 +97,7 @@ def test_groups_and_customers_have_their_own_limits() -> None:
 
 def test_a_gauge_is_told_again_once_it_has_fallen_below() -> None:
     """Its limit has no window: the present state counts."""
-    seats = Metric(
-        key="seats",
-        name="",
-        event_name="call",
-        type="gauge",
-        aggregation="max",
-        event_type="delta",
-        property="v",
-        windows=("day",),
-    )
+    seats = gauge("seats", "max", "day")
     world = World(definitions(seats, limits=(Limit(metric="seats", limit=Decimal(5)),)))
     world.run(*(event(number, p={"v": value}) for number, value in enumerate((3, 3, 1, -4, 3))))
     assert told(world) == [("seats", "1", "6"), ("seats", "1", "6")]
@@ -121,18 +118,7 @@ def test_what_was_crossed_is_forgotten_with_its_window() -> None:
 
 def test_an_event_too_late_to_count_tells_nothing() -> None:
     """A gauge that begins above its threshold is told at the first event that counts."""
-    seats = Metric(
-        key="seats",
-        name="",
-        event_name="call",
-        type="gauge",
-        aggregation="max",
-        event_type="delta",
-        property="v",
-        windows=("day",),
-        initial_value=5,
-        lateness_us=60_000_000,
-    )
+    seats = gauge("seats", "max", "day", initial_value=5, lateness_us=60_000_000)
     world = World(definitions(seats, limits=(Limit(metric="seats", limit=Decimal(5)),)))
     world.run(event(0, NOON - 3600, stamp=NOON, p={"v": 1}))
     assert told(world) == []
@@ -142,18 +128,7 @@ def test_an_event_too_late_to_count_tells_nothing() -> None:
 
 def test_a_gauge_whose_events_all_came_too_late_is_none() -> None:
     """Nothing was counted, so it has no field in Redis and crosses nothing, though it begins above its limit."""
-    level = Metric(
-        key="level",
-        name="level",
-        event_name="call",
-        type="gauge",
-        aggregation="latest",
-        event_type="delta",
-        property="v",
-        initial_value=5,
-        lateness_us=1_000_000,
-        windows=("hour",),
-    )
+    level = gauge("level", "latest", "hour", initial_value=5, lateness_us=1_000_000)
     limit = Limit(metric="level", window=None, limit=Decimal(3))
     world = World(definitions(level, limits=(limit,)))
     world.run(event(0, stamp=NOON + 2, p={"v": 1}))
@@ -169,16 +144,7 @@ UPSERT = {"call": EventRule(on_duplicate="upsert")}
 
 def test_a_replacement_that_no_longer_counts_lets_a_gauge_be_told_anew() -> None:
     """The state falls below its limit when the event that carried it there goes, and is told when it is back."""
-    level = Metric(
-        key="level",
-        name="level",
-        event_name="call",
-        type="gauge",
-        aggregation="latest",
-        event_type="delta",
-        property="v",
-        windows=("hour",),
-    )
+    level = gauge("level", "latest", "hour")
     limit = Limit(metric="level", window=None, limit=Decimal(3))
     world = World(definitions(level, limits=(limit,), events=UPSERT))
     world.run(event(0, p={"v": 1}), event(1, id="a", p={"v": 4}))

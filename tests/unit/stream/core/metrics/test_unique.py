@@ -1,6 +1,7 @@
 """Distinct values: exact to a bound, and beyond it refused or estimated, as the definition says."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -150,6 +151,16 @@ def test_driving_needs_no_saving() -> None:
     assert driven.rows()["total", 0] == ("3", 3)
 
 
+def calls(values: Iterable[int]) -> list[bytes]:
+    """The lines of a file: one call for each value, so many seconds after noon."""
+    return [
+        json.dumps(
+            {"id": f"e{n}", "event_name": "call", "customer_id": "c", "timestamp": NOON + n, "properties": {"value": n}}
+        ).encode()
+        for n in values
+    ]
+
+
 def test_a_row_says_that_it_is_an_estimate() -> None:
     """From the definitions to the printed row: `error` where the value is estimated, nothing where it is exact."""
     definitions = load(
@@ -157,13 +168,8 @@ def test_a_row_says_that_it_is_an_estimate() -> None:
         "  seen: {event_name: call, type: counter, aggregation: unique, property: value,"
         " windows: [hour, total], approximate_above: 2}\n"
     )
-    lines = [
-        json.dumps(
-            {"id": f"e{n}", "event_name": "call", "customer_id": "c", "timestamp": NOON + n, "properties": {"value": n}}
-        )
-        for n in (0, 1, 3600)
-    ]
-    rows = simulate(definitions, [line.encode() for line in lines])["rows"]
+    lines = calls((0, 1, 3600))
+    rows = simulate(definitions, lines)["rows"]
     assert [(row["window"], row["value"], row.get("error")) for row in rows] == [
         ("hour", "2", None),
         ("hour", "1", None),
@@ -179,13 +185,8 @@ def test_a_refused_value_is_a_partial_rejection() -> None:
         "  calls: {event_name: call, type: counter, aggregation: count, windows: [total]}\n"
         "  seen: {event_name: call, type: counter, aggregation: unique, property: value, windows: [total]}\n"
     )
-    lines = [
-        json.dumps(
-            {"id": f"e{n}", "event_name": "call", "customer_id": "c", "timestamp": NOON + n, "properties": {"value": n}}
-        )
-        for n in range(11)
-    ]
-    report = simulate(definitions, [line.encode() for line in lines])
+    lines = calls(range(11))
+    report = simulate(definitions, lines)
     assert [(row["metric"], row["value"], row["events"]) for row in report["rows"]] == [
         ("calls", "11", 11),
         ("seen", "10", 10),
