@@ -3,7 +3,7 @@
 from aiokafka import TopicPartition
 
 from stream.core.header import Fingerprint, Header
-from stream.engine.kafka import Kafka
+from stream.engine.kafka import Kafka, NoProgress
 
 
 class Halted(Exception):  # noqa: N818 - what happened, not a fault of the caller
@@ -21,6 +21,7 @@ async def hold_against_log(
     Raises:
         Halted: the number of partitions has changed, records between the header's offset and the log's first are gone,
             the log ends before the header's offset, or another record stands where the last consumed one was.
+        NoProgress: the broker did not show the last consumed record in time.
 
     """
     begin, end = await kafka.begin(tp), await kafka.high_watermark(tp)
@@ -40,7 +41,12 @@ async def hold_against_log(
         raise Halted(msg)
     if last.offset < begin:
         return  # deleted by retention after it was counted: nothing to compare with
-    record = await kafka.record(tp, last.offset, isolation)
+    try:
+        record = await kafka.record(tp, last.offset, isolation)
+    except NoProgress:
+        if exact_end:
+            raise  # the log is longer than that: a broker that is slow to answer, to be asked again
+        record = None
     if record is None or record.offset != last.offset or Fingerprint.of(record) != last:
         msg = f"{where}: the event at offset {last.offset} is not the one that was counted: the topic was made anew. {mend}"
         raise Halted(msg)

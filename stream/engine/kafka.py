@@ -152,12 +152,14 @@ class Kafka:
         return False
 
     async def record(self, tp: TopicPartition, offset: int, isolation: str, patience: float = 5.0) -> Record | None:
-        """Return the record at `offset`; another one, or None after `patience` seconds, where the log has not got it."""
-        try:
-            async for records in self.read(tp, offset, offset + 1, isolation=isolation, patience=patience):
-                return records[0]
-        except NoProgress:
-            return None
+        """Return the record at `offset`; another one, or None, where the log has not got it.
+
+        Raises:
+            NoProgress: the log did not get so far for `patience` seconds.
+
+        """
+        async for records in self.read(tp, offset, offset + 1, isolation=isolation, patience=patience):
+            return records[0]
         return None
 
     async def read(

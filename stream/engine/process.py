@@ -9,6 +9,7 @@ import threading
 import faust
 import uvloop
 
+from stream.engine import connections
 from stream.engine.app import App
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def run(app: App) -> None:
     """
     gc.set_threshold(*GC_THRESHOLDS)
     gc.freeze()
+    connections.mend()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = _Worker(app, loop=loop, quiet=True, loglevel=None, redirect_stdouts=False, override_logging=False)

@@ -231,7 +231,7 @@ class Transactions:
                 return
             fatal = next((error for _, error in failed if not isinstance(error, _LEADER_MOVED)), failed[0][1])
             pause = await _again(fatal, _LEADER_MOVED, pause, until)
-            await client.force_metadata_update()
+            await asyncio.wait_for(client.force_metadata_update(), REQUEST_TIMEOUT_MS / 1000)
             left = [batch for batch, _ in failed]
 
     async def _sent(self, leader: int | None, batches: list[_Batch]) -> list[tuple[_Batch, KafkaError]]:

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from stream.core.header import Fingerprint, Header
 from stream.engine.blocks import Block
 from stream.engine.continuity import Halted, check_gap, hold_against_log
+from stream.engine.kafka import NoProgress
 
 if TYPE_CHECKING:
     from stream.engine.kafka import Kafka
@@ -38,7 +39,7 @@ class Log:
     async def high_watermark(self, _: TopicPartition) -> int:
         return self.end
 
-    async def record(self, _: TopicPartition, offset: int, __: str) -> Event | None:
+    async def record(self, tp: TopicPartition, offset: int, isolation: str) -> Event | None:  # noqa: ARG002
         return Event(offset, value=self.value) if self.first <= offset < self.end else None
 
 
@@ -81,6 +82,26 @@ def test_what_does_not_fit_halts_with_a_sentence(log: Log, against: Header, why:
     with pytest.raises(Halted, match=why) as caught:
         held(log, against)
     assert "`tally reset --partition 3`" in str(caught.value)
+
+
+class Slow(Log):
+    """A log that does not show its records in time."""
+
+    async def record(self, tp: TopicPartition, offset: int, isolation: str) -> Event | None:  # noqa: ARG002
+        raise NoProgress
+
+
+def test_a_slow_broker_is_asked_again() -> None:
+    """That a record did not come in time says nothing about it: the takeover fails and is tried again."""
+    with pytest.raises(NoProgress):
+        held(Slow(0, 100), header(50))
+
+
+def test_where_the_end_is_not_known_a_record_that_does_not_come_is_missing() -> None:
+    """The embedded broker says less than the end: there nothing else tells a log that was truncated."""
+    log = cast("Kafka", Slow(0, 100))
+    with pytest.raises(Halted, match="the event at offset 49 is not the one that was counted"):
+        asyncio.run(hold_against_log(log, EVENTS, header(50), 4, "read_committed", exact_end=False))
 
 
 def test_a_gap_is_told_from_a_seek() -> None:
