@@ -4,6 +4,7 @@ Both promise that a reader of the changelog with `read_committed` sees a commit 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from stream import failpoints
 from stream.core.commit import Commit, Out
 from stream.engine.transactions import REQUEST_TIMEOUT_MS, Message, Transactions
+
+log = logging.getLogger(__name__)
 
 #: Bytes of one record batch where a commit has to fit into one.
 ONE_BATCH_BYTES = 8_000_000
@@ -51,6 +54,9 @@ class Committer(Protocol):
 
     async def start(self) -> None:
         """Shut out whoever wrote before, where the broker can do that."""
+
+    async def settle(self) -> None:
+        """End whatever the broker left open of the former owner's last commit, as it had decided."""
 
     async def write(self, commit: Commit) -> None:
         """Write a commit; on return it is durable, on an exception its fate is unknown: recover afresh."""
@@ -98,6 +104,13 @@ class TransactionalCommitter:
     async def start(self) -> None:
         """From its return on every write of the former owner is refused."""
         await self._transactions.start()
+
+    async def settle(self) -> None:
+        """The changelog's partition, and every one that side records may have gone to."""
+        topics, changelog = self._topics, self._changelog
+        side = [TopicPartition(topic, n) for topic in topics.side.values() for n in range(topics.partitions[topic])]
+        log.warning("%s: a commit of its former owner was left open by the broker: ended", changelog)
+        await self._transactions.settle([changelog, *side])
 
     async def write(self, commit: Commit) -> None:
         """Write a commit: the changelog's records and the side records, all of them or none.
@@ -165,6 +178,9 @@ class SingleBatchCommitter:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         await self._producer.start()
+
+    async def settle(self) -> None:
+        """Nothing is ever open."""
 
     async def write(self, commit: Commit) -> None:
         """Write a commit as one batch, then send what stands beside it.

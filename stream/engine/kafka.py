@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import TopicAlreadyExistsError, UnknownError, for_code
+from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from stream.engine.blocks import Record
@@ -120,6 +122,21 @@ class Kafka:
             if self._asking is None or self._asking.done():
                 self._asking = asyncio.create_task(self._ask())
         return await asyncio.shield(future)
+
+    async def stable_offset(self, tp: TopicPartition) -> int:
+        """Return the offset below which no transaction is open, of a partition whose high watermark was asked for.
+
+        Raises:
+            aiokafka.errors.KafkaError: no answer, or not from the leader.
+
+        """
+        client = self.offsets._client
+        leader = client.cluster.leader_for_partition(tp)
+        answer = await client.send(leader, OffsetRequest(-1, READ_COMMITTED, [(tp.topic, [(tp.partition, -1)])]))
+        (_, ((_, code, _, offset),)) = answer.topics[0]
+        if code:
+            raise for_code(code)(tp)
+        return int(offset)
 
     async def _ask(self) -> None:
         while self._waiting:

@@ -143,7 +143,8 @@ class Shard:
         """Recover the partition.
 
         1. Fence: from here on the former owner can write nothing.
-        2. The changelog's high watermark: all that the former owner committed lies below it.
+        2. The changelog's high watermark: all that the former owner committed lies below it. Behind a fence no
+           transaction is open; one that the broker forgot to end is ended now, or no reader would ever get there.
         3. Read it all, the last value of a key wins; fail without progress.
         4. Hold the header against the source's log.
         5. A new term, and its first commit: so that no two owners ever use one version, and so that the fence is
@@ -161,6 +162,9 @@ class Shard:
         await self._committer.start()  # 1
         failpoints.hit("takeover_after_fence")
         end = await parts.kafka.high_watermark(self.changelog)  # 2
+        if not self._committer.one_batch and await parts.kafka.stable_offset(self.changelog) < end:
+            await self._committer.settle()
+            end = await parts.kafka.high_watermark(self.changelog)
         state = parts.partition(self.number, held)
         outbox: bytes | None = None
         async for records in parts.kafka.read(self.changelog, None, end, isolation=parts.isolation):  # 3

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     ConcurrentTransactions,
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
+    IncompatibleBrokerVersion,
     InvalidProducerEpoch,
     KafkaConnectionError,
     KafkaError,
@@ -38,6 +39,8 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
+from stream.engine.describing import DescribeTransactionsRequest
+
 #: Bytes of one record batch before compression; a single record may be larger. Kafka's default limit for a batch is
 #: 1,048,588 bytes as sent.
 BATCH_BYTES = 900_000
@@ -54,6 +57,9 @@ PATIENCE = 10.0
 #: Seconds before a request is tried again, doubled from the first to the last. The first is short because the broker
 #: refuses a transaction until it has written the markers of the one before, a millisecond or two after its end.
 FIRST_PAUSE, LAST_PAUSE = 0.001, 0.1
+
+#: TRANSACTIONAL_ID_NOT_FOUND: nobody has written under it.
+_UNKNOWN_ID = 105
 
 _LOST = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError)
 _COORDINATOR_MOVED = (NotCoordinatorError, CoordinatorNotAvailableError, *_LOST)
@@ -96,6 +102,7 @@ class Transactions:
     _coordinator: int | None = None
     _producer: tuple[int, int] = (-1, -1)  # id, epoch
     _sequences: dict[TopicPartition, int] = field(default_factory=dict)
+    _left_committed: bool = False
 
     async def start(self) -> None:
         """Connect and shut out whoever wrote before (InitProducerId): on return its every write is refused.
@@ -107,6 +114,7 @@ class Transactions:
         self._client = AIOKafkaClient(bootstrap_servers=self.bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
         await self._client.bootstrap()
         await self._client.set_topics(self.topics)
+        self._left_committed = await self._decided() in {"PrepareCommit", "CompleteCommit"}
         answer = await self._coordinated(
             InitProducerIdRequest(self.transactional_id, TRANSACTION_TIMEOUT_MS), lambda answer: [answer.error_code]
         )
@@ -140,6 +148,18 @@ class Transactions:
         for batches in rounds:
             await self._written(batches)
 
+    async def settle(self, places: Iterable[TopicPartition]) -> None:
+        """End what the broker left open of an earlier writer's transaction, in these partitions, as it was decided.
+
+        After `start` nothing of an earlier writer can be open. But a broker that was killed between deciding to commit
+        and marking the partitions has been seen to call the transaction complete and to mark none of them, and then
+        no reader of committed records ever gets past its records. A marker of ours ends them, for the producer's id is
+        the same. What was decided was asked for before `start` made the coordinator forget it; where it is not known
+        (an earlier try did not come so far), what is open is aborted: its events are counted again.
+        """
+        await self.add(places)
+        await self._end(commit=self._left_committed)
+
     async def end(self) -> None:
         """Commit what was written.
 
@@ -148,10 +168,23 @@ class Transactions:
             aiokafka.errors.KafkaError: the fate of the transaction is unknown.
 
         """
+        await self._end(commit=True)
+
+    async def _end(self, *, commit: bool) -> None:
         await self._coordinated(
-            EndTxnRequest(self.transactional_id, *self._producer, True),  # True: commit
-            lambda answer: [answer.error_code],
+            EndTxnRequest(self.transactional_id, *self._producer, commit), lambda answer: [answer.error_code]
         )
+
+    async def _decided(self) -> str:
+        """Return the state that the coordinator has of the last transaction; empty where it knows none, or cannot say."""
+        try:
+            answer = await self._coordinated(
+                DescribeTransactionsRequest(self.transactional_id),
+                lambda answer: [code for code, *_ in answer.transactions if code != _UNKNOWN_ID],
+            )
+        except (IncompatibleBrokerVersion, NotImplementedError):  # before Kafka 3.0
+            return ""
+        return str(answer.transactions[0][2])
 
     async def stop(self) -> None:
         """Close the connections; an open transaction is left to the next writer's start, which aborts it."""
