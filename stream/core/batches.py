@@ -4,29 +4,25 @@ What is gathered has had its verdict: it counts. It is folded when the block end
 the customer's states.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from stream.core.book import HOUR_US
-from stream.core.general import States, Unusable, Waiting
+from stream.core.general import States, Unusable
 from stream.core.metrics.base import Many
-from stream.core.metrics.wire import HIGH, LOW, plain_of
+from stream.core.plan import Named
 from stream.core.upserts import Contributions
+from stream.core.waiting import CHUNK, FIRST, NUMBER, Waiting
 
 
 class Batch:
     """The events of one name on their way into the states of its metrics; the fold adds to `waiting[customer]`."""
 
-    def __init__(
-        self,
-        general: Sequence[States],
-        values: Callable[[Any], tuple[Any | None, ...]],
-        contributions: Contributions | None,
-    ) -> None:
-        """`values` reads an event's values off its properties; `contributions` are there where it may be replaced."""
-        self._general, self.values, self._contributions = general, values, contributions
+    def __init__(self, general: Sequence[States], named: Named, contributions: Contributions | None) -> None:
+        """`contributions` are there where an event may be replaced."""
+        self._general, self.waits, self._contributions = general, named.waits, contributions
+        self._encoded = named.contributions
         self._by_time = all(getattr(states.built.metric, "sorts", False) for states in general)
-        self._heads = [(states.built.key, states.built.metric.shape) for states in general]
         self._grouped = any(states.built.group is not None for states in general)
         self.waiting: dict[str, list[Waiting]] = {}
 
@@ -35,18 +31,24 @@ class Batch:
         late = 0
         for customer in customers:
             batch = self.waiting.pop(customer, None)
-            if batch is not None:
-                ws, orders, rows, *_ = zip(*(sorted(batch, key=_time) if self._by_time else batch), strict=True)
-                instants = [w[0] for w in ws]
-                first, last = (ws[0], ws[-1]) if self._by_time else (min(ws), max(ws))
-                left_out = []
-                for place, values in enumerate(zip(*rows, strict=True)):
-                    events = Many(instants, orders, values, first, last, by_time=self._by_time)
-                    without, late_here = self._general[place].fold_batch(customer, batch, place, events, bad)
-                    late += late_here
-                    left_out.append(without)
-                if self._contributions is not None:
-                    self._contribute(self._contributions, customer, batch, left_out)
+            if batch is None:
+                continue
+            chunk, number = batch[-1][CHUNK], batch[-1][NUMBER]
+            clock_us = chunk.clock_at(number)
+            columns = [*zip(*(sorted(batch) if self._by_time else batch), strict=True)]
+            instants, orders, ws = columns[:3]
+            if self._by_time:
+                first, last = ws[0], ws[-1]
+            else:
+                first, last = ws[instants.index(min(instants))], ws[instants.index(max(instants))]
+            left_out = []
+            for place, states in enumerate(self._general, FIRST):
+                events = Many(instants, orders, columns[place], first, last, by_time=self._by_time)
+                without, late_here = states.fold_batch(customer, batch, place, events, clock_us, bad)
+                late += late_here
+                left_out.append(without)
+            if self._contributions is not None:
+                self._contribute(self._contributions, customer, batch, left_out)
         return late
 
     def _contribute(
@@ -57,24 +59,27 @@ class Batch:
         left_out: list[list[int] | None],
     ) -> None:
         """Remember of each event what the metrics made of it."""
-        put, heads = contributions.put, self._heads
         if not self._grouped and not any(left_out):
-            for w, order, values, clock_us, _, _, digest in batch:
-                parts = [
-                    (key, shape, None, value if value.__class__ is int and LOW < value < HIGH else plain_of(value))
-                    for (key, shape), value in zip(heads, values, strict=True)
-                    if value is not None
-                ]
-                put(digest, clock_us // HOUR_US, customer, w[0], order, parts)
-            return
-        for number, (w, order, values, clock_us, p, _, digest) in enumerate(batch):
+            try:
+                for hour, some in self._by_hour(batch):
+                    contributions.put_all(hour, self._encoded(hour, customer, some))
+            except OverflowError:
+                pass  # an integer beyond 64 bits
+            else:
+                return
+        for number, waits in enumerate(batch):
+            us, order, _, p, chunk, i, *values = waits
             parts = [
-                states.part(p, values[place])
-                for place, states in enumerate(self._general)
-                if values[place] is not None and number not in (left_out[place] or ())
+                states.part(p, value)
+                for states, value, without in zip(self._general, values, left_out, strict=True)
+                if value is not None and number not in (without or ())
             ]
-            put(digest, clock_us // HOUR_US, customer, w[0], order, parts)
+            contributions.put(chunk.hashes[i], chunk.clock_at(i) // HOUR_US, customer, us, order, parts)
 
-
-def _time(waiting: Waiting) -> int:
-    return waiting[0][0]
+    @staticmethod
+    def _by_hour(batch: list[Waiting]) -> Iterable[tuple[int, Iterable[Waiting]]]:
+        """Events by the clock's hour, which a chunk is of."""
+        hour = batch[0][CHUNK].hour
+        if hour == batch[-1][CHUNK].hour:
+            return ((hour, batch),)
+        return groupby(batch, key=lambda waits: waits[CHUNK].hour)

@@ -1,6 +1,6 @@
 """A definition of the general path at work: its metric, and what is compiled of its filters and groups."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from schemas.definitions import KINDS, Metric as Definition
@@ -54,14 +54,3 @@ def write_value(source: Source, built: Built, n: int) -> None:
     else:
         value = f"{read}(p)"
     source.lines.append(f"    v{n} = ({value}) if {test} else None" if test else f"    v{n} = {value}")
-
-
-def values_of(chosen: Sequence[Built], properties: Properties) -> Callable[[Any], tuple[Any | None, ...]]:
-    """What makes of an event's properties the values of all these metrics, as `Built.value` does of each."""
-    source = Source(properties, LEAST=-LIMIT, MOST=LIMIT)
-    source.lines.append("def values(p):")
-    for n, built in enumerate(chosen):
-        write_value(source, built, n)
-    source.lines.append(f"    return ({''.join(f'v{n}, ' for n in range(len(chosen)))})")
-    made: Callable[[Any], tuple[Any | None, ...]] = source.run("the values of an event")["values"]
-    return made

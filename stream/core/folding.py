@@ -136,6 +136,7 @@ class Folding(Verdicts):
                 book.contributions.floor = before
         odd = self._look_up(chunk)
         self._loop(chunk, odd)
+        chunk.events = []  # what waits holds the chunk
         counts = header.counts
         counts.read += len(chunk.records)
         counts.counted += len(chunk.records) - len(chunk.dropped)
@@ -210,10 +211,9 @@ class Folding(Verdicts):
         return event
 
     def _loop(self, chunk: Chunk, odd: list[bool] | None) -> None:
-        entries, one, clock_us, hashes, records = self._entries, self._one, chunk.clock_us, chunk.hashes, chunk.records
+        entries, one, clock_us, records = self._entries, self._one, chunk.clock_us, chunk.records
         special, default, alerts = self.book.special, self.book.default, self.book.alerts
         number, headed, home = self.book.number, chunk.headed, self._home
-        clocks = chunk.clocks_of() if self._batches else ()
         newest = self.book.header.clock_us
         least, most = newest - self._shortest_us, min(chunk.times) + self.rules.max_ahead_us
         bad: list[str] = []
@@ -249,10 +249,10 @@ class Folding(Verdicts):
                 one(chunk, i)
                 continue
             p = event.properties
-            values: tuple[Any, ...] = ()
+            waits: tuple[Any, ...] = ()
             if batch is not None:
                 try:
-                    values = batch.values(p)
+                    waits = batch.waits(w, records[i].offset, p, chunk, i)
                 except BadValue:
                     one(chunk, i)
                     continue
@@ -292,7 +292,6 @@ class Folding(Verdicts):
                 if each.shape.watch is not None:
                     self._watch(each, row, w, chunk.clock_at(i), chunk.records[i].offset)
             if batch is not None and not bad:
-                waits = (w, records[i].offset, values, clocks[i], p, records[i], hashes[i])
                 mine = batch.waiting.get(customer)
                 if mine is None:
                     batch.waiting[customer] = [waits]

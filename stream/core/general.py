@@ -13,15 +13,12 @@ from stream.core import groups, wire
 from stream.core.built import Built
 from stream.core.entries import Entry
 from stream.core.metrics import base
-from stream.core.metrics.base import BadValue, Many, Shown, State, Terms, Windows
+from stream.core.metrics.base import BadValue, Many, Shown, State, Terms
 from stream.core.metrics.billable import Attribution
 from stream.core.names import Names
 from stream.core.upserts import part
+from stream.core.waiting import CHUNK, NUMBER, ORDER, PROPERTIES, WINDOWS, Waiting
 from stream.core.zone import Zone
-
-Waiting = tuple[Windows, int, tuple[Any, ...], int, Any, Any, bytes]
-"""An event that waits to be folded: its windows, place in the log, and value for each metric; the clock with it read;
-its properties, its record, and its id's hash."""
 
 Unusable = list[tuple[Any, str]]
 """Records, each with the key of a metric that cannot use its value."""
@@ -142,9 +139,9 @@ class States:
         return late
 
     def fold_batch(
-        self, customer: str, batch: Sequence[Waiting], place: int, events: Many, bad: Unusable
+        self, customer: str, batch: Sequence[Waiting], place: int, events: Many, clock_us: int, bad: Unusable
     ) -> tuple[list[int] | None, int]:
-        """Count a customer's events, which came one after the other; `place` is the metric's among their values.
+        """Count a customer's events, which came one after the other up to a clock; `place` is the value's in each.
 
         `events` are the same in columns, None standing for what does not count. The answer is which of them, by number,
         were not counted though they have a value (None: all were), and for how many windows they came too late
@@ -161,14 +158,16 @@ class States:
             entry = self.overall.get(customer)
             if entry is None or not entry.dirty:
                 entry = self.touched(customer, None)
-            if entry.fold_all is not None and entry.fold_all(events, batch[-1][3]):
+            if entry.fold_all is not None and entry.fold_all(events, clock_us):
                 return None, 0
         late, out = 0, []
-        for number, (w, order, values, clock_us, p, record, _) in enumerate(batch):
-            if values[place] is not None:
-                late_here = self.fold(customer, self.group_of(p), values[place], w, order, clock_us)
+        for number, waits in enumerate(batch):
+            value, chunk, i = waits[place], waits[CHUNK], waits[NUMBER]
+            if value is not None:
+                group = self.group_of(waits[PROPERTIES])
+                late_here = self.fold(customer, group, value, waits[WINDOWS], waits[ORDER], chunk.clock_at(i))
                 if late_here is None:
-                    bad.append((record, self.built.key))
+                    bad.append((chunk.records[i], self.built.key))
                 else:
                     late += late_here
                 if late_here is None or not self.counts(late_here):

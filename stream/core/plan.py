@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.definitions import KINDS, Comparison, Definitions, Filter, Metric, Not
 from stream.core import numbers
-from stream.core.built import Built, values_of
+from stream.core.built import Built
 from stream.core.codegen import Counting
 from stream.core.decode import Decoder, Path, Properties
 from stream.core.filters import metric_paths, path_of
@@ -22,6 +22,7 @@ from stream.core.metrics.registry import metric_type
 from stream.core.metrics.rounding import rounded, rounded_decimal
 from stream.core.shape import Shape
 from stream.core.text import text
+from stream.core.waiting import Waiting, contributions_of, waits_of
 from stream.limits import Limits
 
 DAY_US = 86_400_000_000
@@ -51,14 +52,15 @@ class Rules:
 class Named:
     """What happens to the events of one name.
 
-    `shapes` are the counters' rows, the overall one first; `general` are the metrics whose states fold themselves, and
-    `values(p)` is what each of these makes of an event's properties.
+    `shapes` are the counters' rows, the overall one first; `general` are the metrics whose states fold themselves.
+    `waits` and `contributions` are theirs, see `stream.core.waiting`.
     """
 
     shapes: tuple[Shape, ...]
     general: tuple[Built, ...]
     upsert: bool
-    values: Callable[[Any], tuple[Any | None, ...]]
+    waits: Callable[..., Waiting]
+    contributions: Callable[..., dict[bytes, bytes]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Plan:
             fast = [each for each in metrics if by_row and each.type == "counter" and each.aggregation in SLOTS]
             shapes = tuple(_shape(place, chosen, rules, limits, layout) for place, chosen in _places(name, fast))
             general = tuple(self._built(metric, upsert=upsert) for metric in metrics if metric not in fast)
-            named[name] = Named(shapes, general, upsert, values_of(general, layout))
+            named[name] = Named(shapes, general, upsert, waits_of(general, layout), contributions_of(general, layout))
         put(self, "named", named)
         put(self, "revision", hashlib.blake2s(repr(definitions).encode(), digest_size=8).hexdigest())
 

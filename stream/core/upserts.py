@@ -4,7 +4,7 @@ One changelog record for each such event, about 100 bytes and 40 for each metric
 changelog; it goes when the id is forgotten.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -98,6 +98,15 @@ class Contributions:
             hours = self._hours[hour] = []
         hours.append(digest)
 
+    def put_all(self, hour: int, made: dict[bytes, bytes]) -> None:
+        """Remember encoded contributions that came in one hour of the clock."""
+        self._held |= made
+        self._changed |= made
+        hours = self._hours.get(hour)
+        if hours is None:
+            hours = self._hours[hour] = []
+        hours += made
+
     def load(self, digest: bytes, value: bytes) -> None:
         """Keep a contribution from the changelog."""
         self._held[digest] = value
@@ -124,8 +133,7 @@ class Contributions:
         """Whether there is something to write."""
         return bool(self._changed)
 
-    def encoded(self) -> Iterator[tuple[bytes, bytes | None]]:
+    def encoded(self) -> list[tuple[bytes, bytes | None]]:
         """The changelog records of what changed since the last call."""
         changed, self._changed = self._changed, {}
-        for digest, data in changed.items():
-            yield wire.CONTRIBUTION + digest, data
+        return [(wire.CONTRIBUTION + digest, data) for digest, data in changed.items()]

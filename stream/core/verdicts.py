@@ -53,7 +53,7 @@ class Verdicts:
         self._states_of = {(states.built.key, states.built.metric.shape): states for states in book.states}
         # limits are compared after each event, so events of watched states do not wait for each other
         self._batches = {
-            name: Batch(general, self.plan.named[name].values, book.contributions if name in self._upserts else None)
+            name: Batch(general, self.plan.named[name], book.contributions if name in self._upserts else None)
             for name, general in self._general.items()
             if general and not any(states.watched for states in general)
         }

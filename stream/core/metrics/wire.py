@@ -11,6 +11,9 @@ from stream.core.metrics.base import Value
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder().decode
 
+NATIVE = frozenset({int, Decimal, bytes})
+"""Classes of values that msgpack encodes as after `plain_of`; of integers beyond 64 bits it raises OverflowError."""
+
 LOW, HIGH = -(2**63), 2**64
 """msgpack holds integers from the one up to below the other."""
 
