@@ -1,6 +1,6 @@
 """What a partition knows: its rows and tables, and the changelog records that hold them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -87,25 +87,30 @@ class Loader:
     """Changelog records in log order, kept until the last one is there: a later value of a key wins."""
 
     def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
+        self.rows: dict[bytes, bytes] = {}  # customers' rows, by far the most
+        self.others: dict[bytes, bytes] = {}
         self.header = Header()
         self.sections: list[tuple[int, list[bytes]]] = [(0, [])]
 
     def take(self, records: Any) -> None:
         """Take the next records (objects with `key` and `value`)."""
-        values = self.values
+        rows, others = self.rows, self.others
         keys = self.sections[-1][1]
         for record in records:
             key, value = record.key, record.value
             if value is None:
-                values.pop(key, None)
+                rows.pop(key, None)
+                others.pop(key, None)
                 continue
-            if key == HEADER_KEY:
+            if key[:1] == wire.ROW:
+                rows[key] = value
+            elif key == HEADER_KEY:
                 self.header = unpack(value)
                 keys = []
                 self.sections.append((self.header.version, keys))
                 continue
-            values[key] = value
+            else:
+                others[key] = value
             keys.append(key)
 
     def changed_since(self, version: int) -> Iterator[bytes]:
@@ -119,23 +124,17 @@ class Loader:
             if last > version:
                 yield from keys
 
-    def whole(self) -> Iterator[tuple[bytes, bytes]]:
-        """(key, value) of every record, those that were cut put together."""
-        for key, value in self.values.items():
-            if key[:1] == wire.PIECE:
-                continue
-            number = wire.cut_into(value)
-            if number:
-                yield key, b"".join(self.values[wire.piece(key, part)] for part in range(number))
-            else:
-                yield key, value
+    def whole(self, key: bytes, value: bytes) -> bytes:
+        """The value of a key, put together where it was cut."""
+        number = wire.cut_into(value)
+        return b"".join(self.others[wire.piece(key, part)] for part in range(number)) if number else value
 
     def leftovers(self) -> Iterator[bytes]:
         """Keys of pieces whose value is gone, or has fewer pieces by now."""
-        for key in self.values:
+        for key in self.others:
             if key[:1] == wire.PIECE:
-                number, whole = wire.piece_of(key)
-                if number >= wire.cut_into(self.values.get(whole, b"")):
+                number, of = wire.piece_of(key)
+                if number >= wire.cut_into(self.rows.get(of) or self.others.get(of, b"")):
                     yield key
 
 
@@ -143,26 +142,38 @@ def load(book: Book, loader: Loader, marks: Marks) -> None:
     """Fill a book from the changelog, then open it. What nothing knows any more is noted to be deleted."""
     book.header = loader.header
     book.gone += loader.leftovers()
-    rows: list[tuple[bytes, bytes]] = []
+    others: list[tuple[bytes, bytes]] = []
     shapes: dict[int, Layout] = {}
-    for key, value in loader.whole():
+    for key, value in loader.others.items():
         kind = key[:1]
+        if kind == wire.PIECE:
+            continue
+        whole = loader.whole(key, value)
         if kind == wire.ZONES:
-            for name, anchor in msgspec.msgpack.decode(value):
+            for name, anchor in msgspec.msgpack.decode(whole):
                 book.zones.append(Zone(len(book.zones), name, anchor, calendar_for(name, anchor)))
         elif kind == wire.SHAPE:
-            shapes[int.from_bytes(key[1:], "big")] = layout.unpack(value)
+            shapes[int.from_bytes(key[1:], "big")] = layout.unpack(whole)
         else:
-            rows.append((key, value))
+            others.append((key, whole))
     book.layouts = [shapes[number] for number in sorted(shapes)]
     book.open()
+    _load_others(book, others, marks)
+    _load_rows(book, loader)
+    for states in book.states:
+        states.carry_on()
+    book.idlog.loaded()
+
+
+def _load_others(book: Book, others: list[tuple[bytes, bytes]], marks: Marks) -> None:
     by_head = {series.head: series for series in book.series}
     by_metric = {states.built.head: states for states in book.states}
-    for key, value in rows:
+    remembered: list[tuple[bytes, int]] = []
+    for key, value in others:
         kind = key[:1]
         if kind == wire.IDS:
             hour, hashes, settles = book.idlog.load(key, value)
-            book.ids.add(hashes, hour)
+            remembered.append((hashes, hour))
             # stamped with the end of the hour: rather remembered too long than forgotten early
             marks.settled(version_of(key), (hour + 1) * HOUR_US, settles)
             continue
@@ -179,12 +190,28 @@ def load(book: Book, loader: Loader, marks: Marks) -> None:
                 book.gone.append(key)
             continue
         series = by_head.get(head)
-        if series is None or kind not in {wire.ROW, wire.CLOSED}:
+        if series is None or kind != wire.CLOSED:
             book.gone.append(key)
-        elif kind == wire.ROW:
-            series.load(key[at:], value)
         else:
             series.load_closed(key[at:], value)
-    for states in book.states:
-        states.carry_on()
-    book.idlog.loaded()
+    # room for all at once: a table that grows while it is filled moves each id several times
+    book.ids = Ids(sum(len(hashes) for hashes, _ in remembered) // 16)
+    for hashes, hour in remembered:
+        book.ids.add(hashes, hour)
+
+
+def _load_rows(book: Book, loader: Loader) -> None:
+    """The customers' rows: little enough for each that recovery is hardly more than reading."""
+    by_head = {series.head: series for series in book.series}
+    prefix, size = b"", 0  # of the row before, which is most often this one's too
+    load: Callable[[bytes, bytes], None] | None = None
+    cut = wire.CUT
+    for key, value in loader.rows.items():
+        if not size or not key.startswith(prefix):
+            head, size = wire.part_of(key, 1)
+            prefix, series = key[:size], by_head.get(head)
+            load = None if series is None else series.load
+        if load is None:
+            book.gone.append(key)
+        else:
+            load(key[size:], value if value[:1] != cut else loader.whole(key, value))

@@ -27,7 +27,8 @@ MOST_BYTES = 60_000
 
 _encoder = msgspec.msgpack.Encoder()
 decode = msgspec.msgpack.Decoder(list).decode
-_CUT = b"\xc1"  # a byte with which no msgpack value begins
+CUT = b"\xc1"
+"""First byte of the stub of a value that was cut: one with which no msgpack value begins."""
 
 
 def encode(value: Any) -> bytes:
@@ -71,7 +72,7 @@ def pieces(key: bytes, value: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield key, value
         return
     parts = [value[at : at + MOST_BYTES] for at in range(0, len(value), MOST_BYTES)]
-    yield key, _CUT + len(parts).to_bytes(4, "big")
+    yield key, CUT + len(parts).to_bytes(4, "big")
     for number, part in enumerate(parts):
         yield piece(key, number), part
 
@@ -88,4 +89,4 @@ def piece_of(key: bytes) -> tuple[int, bytes]:
 
 def cut_into(value: bytes) -> int:
     """Into how many pieces a value was cut that begins so; 0 for a whole one."""
-    return int.from_bytes(value[1:5], "big") if value[:1] == _CUT else 0
+    return int.from_bytes(value[1:5], "big") if value[:1] == CUT else 0
