@@ -25,6 +25,9 @@ from stream.core.reading import totals
 from stream.core.rows import Series
 from stream.core.sweeping import Sweep
 
+MOST_AGAIN = 2000
+"""Customers that are published again with one commit: rendering more would hold up the fold."""
+
 
 class Partition:
     """The rows, ids and position of one partition of the source topic."""
@@ -93,10 +96,11 @@ class Partition:
         """Reject one record of the source on which `fold` raised: a fault of ours, and it must not stop the stream."""
         self._folding.refuse(record, next_offset, Refusal(INTERNAL_ERROR, detail))
 
-    def take(self, most: int = 2000) -> Commit | None:
+    def take(self, most: int = MOST_AGAIN) -> Commit | None:
         """Everything that changed since the last call, encoded and rendered; None where nothing did.
 
-        Up to `most` of the customers that are marked for publication go with it.
+        Up to `most` of the customers that are marked for publication go with it, and never more than `MOST_AGAIN`;
+        with none they alone are no reason for a commit.
 
         1. The header's number rises. 2. Rows, packs and small tables are encoded, 3. new ids and settled
         reservations, 4. tombstones. 5. What Redis is to show is rendered.
@@ -106,7 +110,7 @@ class Partition:
         states = [(each, each.dirty[:]) for each in book.states]
         work = (
             folding.moved
-            or marks.marked
+            or (most and marks.marked)
             or book.gone
             or book.records
             or folding.outbox
@@ -118,7 +122,7 @@ class Partition:
         if not work:
             return None
         with localcontext(EXACT), no_collection():
-            return self._taken(dirty, states, most)
+            return self._taken(dirty, states, min(most, MOST_AGAIN))
 
     def _taken(
         self, dirty: list[tuple[Series, list[Any]]], states: list[tuple[States, list[Entry]]], most: int

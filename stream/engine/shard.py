@@ -49,6 +49,10 @@ class Loss(NamedTuple):
 class Publisher(Protocol):
     """What a shard needs of the one who writes its totals to Redis."""
 
+    @property
+    def room(self) -> int:
+        """How many customers that have to be published again may come with the next commit."""
+
     def offer(self, commit: Commit) -> None:
         """Take over a commit's publications; returns at once."""
 
@@ -269,7 +273,7 @@ class Shard:
             self._dirty.clear()
             state = self.state
             messages, self._messages, self._uncommitted = self._messages, [], 0
-            commit = state.take()
+            commit = state.take(self._publisher.room)  # with no room the sweep asks again, four times a second
             if commit is not None:
                 await self._commit(commit)
             for message in messages:

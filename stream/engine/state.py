@@ -30,8 +30,8 @@ class State(Protocol):
     def refuse(self, record: Record, next_offset: int, detail: str) -> None:
         """Send a record to the rejected topic, reason `internal_error`, without looking into it."""
 
-    def take(self) -> Commit | None:
-        """Take all that is dirty at this instant."""
+    def take(self, most: int = ...) -> Commit | None:
+        """Take all that is dirty at this instant, and up to `most` of the customers marked for publication."""
 
     def publish_since(self, version: int | None) -> None:
         """Mark for publication what changed after `version`."""

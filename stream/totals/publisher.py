@@ -60,7 +60,8 @@ class Publisher:
     `run` ends.
 
     Delivery: at least once, in order, each call idempotent; an older total never replaces a newer one.
-    Back pressure: none towards the engine; what waits is bounded by the number of customers.
+    Back pressure: `room` for what is published again, none for what changes; what waits is bounded by the number of
+    customers.
     """
 
     def __init__(
@@ -130,6 +131,15 @@ class Publisher:
             log.warning("partition %d: too much waits for Redis; it will be asked for again", self._number)
             self._forget()
         self._wake.set()
+
+    @property
+    def room(self) -> int:
+        """How many customers that have to be published again may come with the next commit.
+
+        Rendering is faster than Redis. Were they all to come at once, they would be too much that waits, be forgotten
+        and asked for again, for ever; so they leave half of the room to what changes meanwhile.
+        """
+        return 0 if self._lost else max(0, MOST_WAITING // 2 - len(self._pending.customers))
 
     @property
     def behind(self) -> int:

@@ -72,7 +72,7 @@ class TinyState:
         self.header.counts.rejected += 1
         self.header.next_offset, self._moved = next_offset, True
 
-    def take(self) -> Commit | None:
+    def take(self, most: int = 1) -> Commit | None:  # noqa: ARG002 - a protocol's; so few are never too many
         if not self.dirty:
             return None
         self.header.number += 1
@@ -106,6 +106,7 @@ class NoPublisher:
 
     def __init__(self) -> None:
         self.offered: list[Commit] = []
+        self.room = 1
 
     def offer(self, commit: Commit) -> None:
         self.offered.append(commit)

@@ -449,6 +449,40 @@ def test_too_much_that_waits_is_asked_for_again(
     asyncio.run(main())
 
 
+def test_more_customers_than_may_wait_come_back_in_turns(
+    unique: str, valkey_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a flush an engine that offers what there is room for is asked once, whatever the number of customers."""
+    monkeypatch.setattr(publisher, "MOST_WAITING", 10)
+
+    async def main() -> None:
+        async with client(valkey_server.url) as redis:
+            engine = Engine()
+            customers = names(0, 40)
+            writer = engine.publisher(redis, unique)
+            async with running(writer):
+                for customer in customers:
+                    engine.event(customer, "calls")
+                    drive(engine, writer)
+                    await published(writer, engine)
+                await flush_app(redis, unique)
+                await until(lambda: engine.asked)
+                complete = False
+                async with asyncio.timeout(60):
+                    while not complete:
+                        while (room := writer.room) and not complete:
+                            commit = engine.take(min(room, 3))
+                            assert commit is not None
+                            writer.offer(commit)
+                            complete = commit.complete
+                        await asyncio.sleep(0.002)
+                await published(writer, engine)
+                assert engine.asked == [None]
+                await check_all(redis, unique, engine, customers)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_every_pair_that_a_reader_sees_is_true(
     seed: int, unique: str, valkey_server: Any, monkeypatch: pytest.MonkeyPatch

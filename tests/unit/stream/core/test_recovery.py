@@ -40,3 +40,25 @@ def test_closed_windows_that_were_cut_are_put_together() -> None:
     assert any(key[:1] == b"x" and key[5:6] == b"c" for key in world.live())
     world.restart()
     assert world.usage(NOON)["m999", "{}", "minute"] == (LONG, 1)
+
+
+def test_with_no_room_only_what_changed_is_published() -> None:
+    """Customers that are published again wait for room, and are neither lost nor a commit of their own meanwhile."""
+    world = World(definitions(counter("calls")))
+    world.run(event(0, customer_id="a"), event(1, customer_id="b"), event(2, customer_id="c"))
+    world.start(published=None)
+    first = world.partition.take(0)  # of the new term
+    assert first is not None
+    assert (first.publications, first.complete) == ([], False)
+    assert world.partition.take(0) is None
+    world.fold(event(3, customer_id="c"))
+    changed = world.partition.take(0)
+    assert changed is not None
+    assert ([(each.customer, each.whole) for each in changed.publications], changed.complete) == ([("c", True)], False)
+    second = world.partition.take(1)
+    assert second is not None
+    assert ([each.customer for each in second.publications], second.complete) == (["a"], False)
+    last = world.partition.take(1)
+    assert last is not None
+    assert ([each.customer for each in last.publications], last.complete) == (["b"], True)
+    assert world.partition.take(1) is None
