@@ -38,21 +38,23 @@ class Block(NamedTuple):
     start: int
     records: Sequence[Record]
     end: int
+    #: Offsets that the log had beyond `end` when the fetch was answered.
+    lag: int = 0
 
     def since(self, offset: int) -> "Block | None":
         """Return what of the block lies at or after `offset`, None where a gap lies between.
 
         >>> Block(10, [], 20).since(10)
-        Block(start=10, records=[], end=20)
+        Block(start=10, records=[], end=20, lag=0)
         >>> Block(10, [], 20).since(15)
-        Block(start=15, records=[], end=20)
+        Block(start=15, records=[], end=20, lag=0)
         >>> Block(10, [], 20).since(9) is None
         True
         >>> Block(10, [], 20).since(25)
-        Block(start=25, records=[], end=25)
+        Block(start=25, records=[], end=25, lag=0)
         """
         if offset < self.start:
             return None
         if offset == self.start:
             return self
-        return Block(offset, [r for r in self.records if r.offset >= offset], max(offset, self.end))
+        return Block(offset, [r for r in self.records if r.offset >= offset], max(offset, self.end), self.lag)

@@ -94,7 +94,8 @@ def _taken(result: FetchResult) -> Block | None:
         unread.next_fetch_offset = batch.next_offset
     result._update_position()
     result._partition_records = None
-    return Block(start, records, unread.next_fetch_offset)
+    highwater = result._assignment.state_value(result._topic_partition).highwater or 0
+    return Block(start, records, unread.next_fetch_offset, max(0, highwater - unread.next_fetch_offset))
 
 
 def _append(records: list[Any], batch: Any, first: int) -> None:

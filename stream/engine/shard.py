@@ -21,15 +21,12 @@ from stream.engine.blocks import Block, Record
 from stream.engine.committer import OUTBOX_KEY, Committer
 from stream.engine.continuity import check_gap, hold_against_log
 from stream.engine.kafka import Kafka
+from stream.engine.pace import Pace
 from stream.engine.state import State
 from stream.engine.transactions import Fenced
 from stream.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
-
-#: Records that may be folded and not yet committed. Not blocks: at a steady thousand events a second a block is a few
-#: records, and a partition that waits here makes the blocks of the others wait behind its own.
-MOST_UNCOMMITTED = 20_000
 
 #: Records that are folded between two commits where a commit has to fit into one record batch.
 SLICE = 500
@@ -115,9 +112,8 @@ class Shard:
         self._committer = parts.committer(number)
         self._publisher = parts.publisher(self)
         self._messages: list[ConsumerMessage] = []
-        self._uncommitted = 0
+        self._pace = Pace(single=self._committer.one_batch)
         self._writing = False
-        self._dirty, self._room = asyncio.Event(), asyncio.Event()
         self._lost: asyncio.Future[Loss] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._telemetry = parts.telemetry.partition(number)
@@ -196,7 +192,7 @@ class Shard:
         self._publisher.offer(first)
         self._spawn(self._commit_forever(), "commit")
         self._spawn(self._publisher.run(), "publish")
-        self._dirty.set()
+        self._pace.hurry()
         self.running = True
 
     async def check_gap(self, start: int) -> None:
@@ -218,12 +214,8 @@ class Shard:
             False where the block does not continue what was read: the caller seeks to `wanted`.
 
         """
-        one_batch = self._committer.one_batch
-        most = 1 if one_batch else MOST_UNCOMMITTED
-        for piece in self._pieces(block, SLICE if one_batch else len(block.records)):
-            while self.running and self._uncommitted >= most:
-                self._room.clear()
-                await self._room.wait()
+        for piece in self._pieces(block, SLICE if self._committer.one_batch else len(block.records)):
+            await self._pace.room(lambda: self.running)
             if not self.running:
                 return True  # its next owner reads it again
             rest = piece.since(self.state.header.next_offset or 0)
@@ -238,10 +230,9 @@ class Shard:
                 self.lose(f"a fold failed: {exc!r}")
                 return True
             failpoints.hit("after_fold")
-            self._uncommitted += max(1, len(rest.records))
             if piece.end == block.end:
                 self._messages.append(message)
-            self._dirty.set()
+            self._pace.folded(len(rest.records), rest.lag)
         return True
 
     def _pieces(self, block: Block, size: int) -> Iterator[Block]:
@@ -269,16 +260,14 @@ class Shard:
     async def _commit_forever(self) -> None:
         """Group commit: take all that is dirty at one instant between two blocks; events fold on meanwhile."""
         while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            state = self.state
-            messages, self._messages, self._uncommitted = self._messages, [], 0
-            commit = state.take(self._publisher.room)  # with no room the sweep asks again, four times a second
+            await self._pace.due()
+            messages, self._messages = self._messages, []
+            commit = self.state.take(self._publisher.room)  # with no room the next change asks again
             if commit is not None:
                 await self._commit(commit)
             for message in messages:
                 self._parts.ack(message)
-            self._room.set()
+            self._pace.through()
 
     async def _commit(self, commit: Commit) -> None:
         loop, counts = asyncio.get_running_loop(), msgspec.structs.asdict(self.state.header.counts)
@@ -292,7 +281,7 @@ class Shard:
             self._telemetry.waits(commit.next_offset, newest_ms)
         self._publisher.offer(commit)
         if not commit.complete:
-            self._dirty.set()
+            self._pace.hurry()
         self._telemetry.committed(
             {name: count - self._counts.get(name, 0) for name, count in counts.items()},
             records=len(commit.rows) + len(commit.outbox),
@@ -314,7 +303,7 @@ class Shard:
         end = await self._parts.kafka.high_watermark(self.source)
         self._telemetry.lag.set(max(0, end - self._committed))
         state = self._state
-        if state is None or self._dirty.is_set() or self._uncommitted or self._writing:
+        if state is None or self._pace.pending or self._writing:
             return end
         return min(end, self._committed) if (state.header.next_offset or 0) >= end else end
 
@@ -328,14 +317,14 @@ class Shard:
         if self._state is None:
             return None
         self.state.publish_since(version)
-        self._dirty.set()
+        self._pace.hurry()
         return self.state.header.version
 
     def sweep(self, steps: int) -> None:
         """Spend a little on what expires."""
         if self.running:
             self.state.sweep(steps)
-            self._dirty.set()
+            self._pace.changed()
 
     # -- the end
 
@@ -348,7 +337,7 @@ class Shard:
         self._state = None
         for task in self._tasks:
             task.cancel()
-        self._room.set()
+        self._pace.through()
         if not self._lost.done():
             self._lost.set_result(Loss(why, fenced))
 

@@ -82,8 +82,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/engine/fetching.py",
-        "    return Block(start, records, unread.next_fetch_offset)\n",
-        "    return Block(start, records, records[-1].offset + 1 if records else start)\n",
+        "    return Block(start, records, unread.next_fetch_offset, ",
+        "    return Block(start, records, records[-1].offset + 1 if records else start, ",
         "a block ends with its last record: markers are never passed",
         (f"{KAFKA}test_markers_and_aborted_events_do_not_stop_the_stream",),
     ),

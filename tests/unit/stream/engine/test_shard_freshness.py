@@ -18,6 +18,8 @@ END = 20
 class Slow:
     """A committer of which the test says when Kafka has the commit."""
 
+    one_batch = False
+
     def __init__(self) -> None:
         self.begun, self.done = asyncio.Event(), asyncio.Event()
 
