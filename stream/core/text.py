@@ -25,6 +25,11 @@ def text(value: int | Decimal | Fraction) -> str:
     """
     if value.__class__ is int:
         return str(value)
+    if value.__class__ is Fraction and _finite(value) is None:
+        nearest = _nearest(value)
+        digits = str(abs(nearest)).zfill(DIGITS + 1)
+        shown = f"{'-' if nearest < 0 else ''}{digits[:-DIGITS]}.{digits[-DIGITS:]}".rstrip("0").rstrip(".")
+        return shown if nearest else "0"
     return plain(decimal_of(value))
 
 
@@ -48,9 +53,15 @@ def decimal_of(value: int | Decimal | Fraction) -> Decimal:
     finite = _finite(value)
     if finite is not None:
         return finite
+    return Decimal(_nearest(value)).scaleb(-DIGITS, WIDE)
+
+
+def _nearest(value: Fraction) -> int:
+    """The nearest number of units of the last digit, of two the even one."""
     whole, rest = divmod(value.numerator * _SCALE, value.denominator)
     twice = rest * 2 - value.denominator
-    return Decimal(whole + (twice > 0 or (twice == 0 and whole & 1))).scaleb(-DIGITS, WIDE)
+    nearest: int = whole + (twice > 0 or (twice == 0 and whole & 1))
+    return nearest
 
 
 def _finite(value: Fraction) -> Decimal | None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from schemas.definitions import KINDS, Metric as Definition
@@ -56,6 +57,7 @@ __all__ = [
     "Value",
     "Windows",
     "kept",
+    "shown_as",
     "use_exact",
 ]
 
@@ -115,6 +117,10 @@ class Shown(NamedTuple):
     value: str
     events: int
     error: str | None = None
+
+
+shown_as: Callable[[tuple[int, int, int | None, str, int, str | None]], Shown] = partial(tuple.__new__, Shown)
+"""A `Shown` of its fields, in half the time."""
 
 
 @dataclass(frozen=True, slots=True)

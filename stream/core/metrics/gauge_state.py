@@ -1,14 +1,11 @@
 """The state of a gauge for one customer and group, or for all groups together.
 
-Steps are saved in the order of their arrival, 16 or more to a chunk, so that a commit writes one chunk
-whatever its events' own times; those that can no longer change are deleted, their outcome being in the
-timeline's base. A step costs about 150 bytes of memory while it is live, which is for `max_age` or the
-`lateness`.
+Steps that can no longer change are deleted, their outcome being in the timeline's base. A step costs about
+150 bytes of memory while it is live, which is for `max_age` or the `lateness`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import xxhash
@@ -28,24 +25,23 @@ from stream.core.metrics.base import (
     Value,
     Windows,
     kept,
+    shown_as,
 )
 from stream.core.metrics.cells import span_of
-from stream.core.metrics.lanes import CHUNK, ENTITY, US
+from stream.core.metrics.lanes import ENTITY
 from stream.core.metrics.measures import FOREVER, Greatest, Last, Measure, Prorated, unit_bounds, unit_kind
-from stream.core.metrics.packs import Chunks, Packs, Parts, key_of, orphans
+from stream.core.metrics.packs import Chunks, Packs, Parts, orphans
 from stream.core.metrics.rounding import rounded
+from stream.core.metrics.steplog import StepLog
+from stream.core.metrics.steps import Columns, Moves
 from stream.core.metrics.table import Table
 from stream.core.metrics.timeline import Record, Timeline, Track
-from stream.core.metrics.wire import decode, encode, packed, plain_of, unpacked, value_of
+from stream.core.metrics.wire import decode, encode, packed, unpacked
 from stream.core.text import text
 
 if TYPE_CHECKING:
     from stream.core.metrics.gauge import GaugeMetric
 
-_FULL = 16
-"""A commit writes the newest chunk again until it has so many steps."""
-_MOST = 64
-"""A chunk takes no more steps when it has so many, though no commit came."""
 _NO_MARK = [-(1 << 62), 0]
 
 
@@ -75,7 +71,6 @@ class GaugeState:
         """`overall`: values come as (group, value)."""
         self._metric, self.calendar, self._overall = metric, calendar, overall
         self._lanes = metric.lanes(overall=overall)
-        self._plain = not overall and not metric.objects  # one entity, so its steps are `Plain`
         self._prorated = metric.proration is not None
         self._bucket = unit_kind(metric.proration) if metric.proration is not None else None
         self._unit = unit_kind(metric.granularity) if metric.granularity is not None else None
@@ -86,15 +81,22 @@ class GaugeState:
             assert self._bucket is not None
             self._buckets = Track(self._bucket, Greatest(), self._records(self._bucket, b"v"), "bucket")
             tracks.append(self._buckets)
-        sets = self._plain and not metric.delta
-        self._timeline = Timeline(calendar, tracks, metric.initial, 0 if overall else metric.initial, sets=sets)
+        # one entity: its steps stand for themselves
+        self._columns = Columns() if not overall and not metric.objects else None
+        self._moves = Moves()
+        self._timeline = Timeline(
+            calendar,
+            tracks,
+            metric.initial,
+            0 if overall else metric.initial,
+            self._moves if self._columns is None else self._columns,
+            sets=self._columns is not None and not metric.delta,
+        )
         self._table = Table(b"l")
         self._parts = Parts()
-        self._steps: dict[int, list[Any]] = {}
-        self._dirty: set[int] = set()
+        self._log = StepLog()
         self._base_dirty = False
         self._mark = _NO_MARK
-        self._chunk = 0  # where new steps go
         self._clock_us = -(1 << 62)
         self._orphans: Chunks = []
         if chunks:
@@ -122,42 +124,39 @@ class GaugeState:
             if not metric.terms.simulate:
                 return late
         lanes = self._lanes
-        if self._plain:
-            self._timeline.add(self._keep([(us, order, value, self._chunk)]))
-        elif lanes is None:
-            self._timeline.add(self._keep([[us, order, value[1], None, value[1], self._chunk]]))
+        if self._columns is not None:
+            self._add(self._columns, (us,), (order,), (value,))
+            return late
+        if lanes is None:
+            step = [us, order, value[1], None, value[1], self._log.chunk]
         else:
             entity, operand = self._operand(value)
-            step = [us, order, 0, entity, operand, self._chunk]
+            step = [us, order, 0, entity, operand, self._log.chunk]
             lane = lanes.lanes.get(entity)
             if lane is None:
                 lanes.open(entity, unpacked(self._table.get(entity)))
             lanes.add(step)
-            self._timeline.add(self._keep([step]))
+        self._timeline.added(self._moves.add(step))
+        self._log.add(step)
         return late
 
     def fold_all(self, events: Many, clock_us: int) -> bool:
         """See `Bulk.fold_all`."""
         late_us = self._metric.late_us
-        if not self._plain or (late_us is not None and events.first[0] < clock_us - late_us):
+        columns, instants, orders, values = self._columns, events.instants, events.orders, events.values
+        if columns is None or (late_us is not None and events.first[0] < clock_us - late_us):
             return False
         self._clock_us = clock_us
-        steps = self._keep([*zip(events.instants, events.orders, events.values, repeat(self._chunk))])
-        self._timeline.add(steps if events.by_time else sorted(steps))
+        if not events.by_time:
+            instants, orders, values = zip(*sorted(zip(instants, orders, values, strict=True)), strict=True)
+        self._add(columns, instants, orders, values)
         return True
 
-    def _keep(self, steps: list[Any]) -> list[Any]:
-        """Steps that are new, to be saved."""
-        chunk = self._chunk
-        known = self._steps.get(chunk)
-        if known is None:
-            known = self._steps[chunk] = steps[:]
-        else:
-            known += steps
-        self._dirty.add(chunk)
-        if len(known) >= _MOST:
-            self._chunk = chunk + 1
-        return steps
+    def _add(self, columns: Columns, instants: Sequence[int], orders: Sequence[int], values: Sequence[Any]) -> None:
+        """New steps of the one entity, sorted."""
+        log = self._log
+        self._timeline.added(columns.add(instants, orders, values, log.chunk))
+        log.add_all(instants, orders, values)
 
     def _operand(self, value: Any) -> tuple[bytes, Any]:
         """The entity that a value moves, and how."""
@@ -172,22 +171,12 @@ class GaugeState:
 
     def remove(self, w: Windows, order: int, value: Any, clock_us: int) -> None:  # noqa: ARG002
         """See `State.remove`: the step is known by its instant and place in the log."""
-        step = self._timeline.find(w[0], order)
+        step = self._timeline.remove(w[0], order)
         if step is None:
             return  # it came too late to be counted, or is long final
-        self._timeline.remove(step)
         if self._lanes is not None:
             self._lanes.remove(step)
-        self._drop(step)
-        self._dirty.add(step[CHUNK])
-
-    def _drop(self, step: Any) -> None:
-        chunk = step[CHUNK]
-        steps = self._steps[chunk]
-        steps.remove(step)
-        if not steps:
-            del self._steps[chunk]
-            self._dirty.add(chunk)
+        self._log.drop(step, gone=False)
 
     # -- reading
 
@@ -262,8 +251,8 @@ class GaugeState:
     def shown(self, clock_us: int) -> list[Shown]:
         """See `State.shown`."""
         self._timeline.settle()
-        steps = self._timeline.steps
-        newest = max(clock_us, steps[-1][US]) if steps else clock_us
+        instants = self._timeline.steps.instants
+        newest = max(clock_us, instants[-1]) if instants else clock_us
         windows = around(self.calendar, clock_us)
         out: list[Shown] = []
         timeline, rounding, whole = self._timeline, self._metric.rounding, not self._prorated
@@ -276,10 +265,10 @@ class GaugeState:
                 begun, first = track.begun
                 alone = begun == timeline.first and previous * SECOND_US < first  # nothing was before the open one
                 if alone and track.start == start * SECOND_US and track.end > newest:
-                    total, events = timeline.at_hand(track)
+                    total = timeline.at_hand(track)[0] if track.measure.holds else timeline.sum
                     if total is not known:
                         known, value = total, rounded(total, rounding)
-                    out.append(Shown(kind, start, end, value, events))
+                    out.append(shown_as((kind, start, end, value, track.events, None)))
                     continue
             if kind == TOTAL:
                 bounds: list[tuple[int, int | None]] = [(0, None)]
@@ -309,14 +298,9 @@ class GaugeState:
         self._timeline.settle()
         out: Chunks = []
         if self._base_dirty:
-            self._parts.put(b"g", encode([self._mark, self._chunk, self._timeline.plain()]), out)
+            self._parts.put(b"g", encode([self._mark, self._log.chunk, self._timeline.plain()]), out)
             self._base_dirty = False
-        for chunk in self._dirty:
-            steps = self._steps.get(chunk)
-            self._parts.put(b"c" + key_of(chunk), _encoded(steps, plain=self._plain) if steps else b"", out)
-        self._dirty.clear()
-        if len(self._steps.get(self._chunk, ())) >= _FULL:
-            self._chunk += 1
+        self._log.save(out)
         self._table.save(out)
         for track in self._timeline.tracks:
             if track.records.dirty:
@@ -331,18 +315,9 @@ class GaugeState:
         base = self._parts.join(chunks, b"g").get(b"g")
         plain = None
         if base is not None:
-            self._mark, self._chunk, plain = decode(base)
-        live: list[Any] = []
-        for name, data in self._parts.join(chunks, b"c").items():
-            chunk = int.from_bytes(name[1:]) - (1 << 47)
-            of_chunk = [self._step(step, chunk) for step in decode(data) if step[:2] > self._mark]
-            if of_chunk:
-                self._steps[chunk] = of_chunk
-            else:
-                self._dirty.add(chunk)
-            self._chunk = max(self._chunk, chunk + 1)
-            live += of_chunk
-        live.sort()
+            self._mark, self._log.chunk, plain = decode(base)
+        log, lanes = self._log, self._lanes is not None
+        live: list[Any] = sorted(log.load(chunks, self._mark, plain=self._columns is not None, lanes=lanes))
         if self._lanes is not None:
             for step in live:
                 if step[ENTITY] not in self._lanes.lanes:
@@ -351,15 +326,6 @@ class GaugeState:
         for track in self._timeline.tracks:
             track.records.load(chunks)
         self._timeline.load(plain, live)
-
-    def _step(self, plain: list[Any], chunk: int) -> Any:
-        """A step from its saved form."""
-        us, order, value, *more = plain
-        if self._plain:
-            return us, order, value_of(value), chunk
-        entity, operand, _ = more
-        operand = value_of(operand)
-        return [us, order, 0 if self._lanes else operand, entity, operand, chunk]
 
     def expire(self, clock_us: int) -> None:
         """See `State.expire`."""
@@ -375,7 +341,7 @@ class GaugeState:
                 for entity, base in self._lanes.settle(gone).items():
                     self._table.set(entity, base if isinstance(base, list) else packed(base))
             for step in gone:
-                self._drop(step)
+                self._log.drop(step, gone=True)
         for track in self._timeline.tracks:
             assert track.kind is not None
             self._expire(track, clock_us)
@@ -405,18 +371,6 @@ def carried(chunks: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         tracks = [track for track in tracks if track[0] == f"{TOTAL}"]
         Parts().put(b"g", encode([mark, number, [cursor, total, first, tracks]]), out)
     return {name: data for name, data in out if data is not None}
-
-
-def _encoded(steps: list[Any], *, plain: bool) -> bytes:
-    """Steps as they are, decimals as text; where msgpack has no room for an integer, those as text too."""
-    try:
-        return encode(steps)
-    except OverflowError:
-        if plain:
-            return encode([(us, order, plain_of(number), chunk) for us, order, number, chunk in steps])
-        return encode(
-            [[us, order, 0, entity, plain_of(operand), chunk] for us, order, _, entity, operand, chunk in steps]
-        )
 
 
 def _plain_record(record: Record) -> list[Any]:

@@ -18,15 +18,15 @@ from stream.core.metrics.buckets import STALE, BucketState, Combine
 from stream.core.metrics.cells import Cell, Fold, Span
 from stream.core.metrics.packs import Chunks, key_of
 from stream.core.metrics.windowed import WindowedState
-from stream.core.metrics.wire import decode, encode, plain_of, value_of
+from stream.core.metrics.wire import NATIVE, decode, encode, plain_of, value_of
 
 _FULL = 16
 """A commit writes the newest chunk of events again until it has so many."""
 _MOST = 64
 """A chunk takes no more events when it has so many, though no commit came."""
 
-Item = tuple[int, Any, int]
-"""The instant of an event, its value, and the number of the chunk in which it is saved."""
+Log = tuple[dict[int, int], dict[int, Any]]
+"""The instants and the values of events, by their places in the log."""
 
 
 class Merged:
@@ -103,8 +103,8 @@ class ReplacingState(BucketState):
         most: int | None = None,
     ) -> None:
         """`most` is the greatest number of distinct values of a window, None where there is no bound."""
-        self._items: dict[int, dict[int, Item]] = {}  # by bucket and place in the log
-        self._logs: dict[int, dict[int, Item]] = {}  # the same by chunk
+        self._items: dict[int, dict[int, int]] = {}  # by bucket and place in the log, the chunk where an event is saved
+        self._logs: dict[int, Log] = {}  # by chunk
         self._remembers = not getattr(fold, "reversible", False)
         self._dirty_chunks: set[int] = set()
         self._number = 0
@@ -141,12 +141,12 @@ class ReplacingState(BucketState):
         chunk = self._number
         log = logs.get(chunk)
         if log is None:
-            log = logs[chunk] = {}
-        new = dict(zip(orders, zip(instants, values, repeat(chunk)), strict=True))
-        items |= new
-        log |= new
+            log = logs[chunk] = ({}, {})
+        items.update(zip(orders, repeat(chunk)))
+        log[0].update(zip(orders, instants, strict=True))
+        log[1].update(zip(orders, values, strict=True))
         self._dirty_chunks.add(chunk)
-        if len(log) >= _MOST:
+        if len(log[0]) >= _MOST:
             self._number = chunk + 1
 
     def _check(self, w: Windows, value: Any) -> None:
@@ -213,11 +213,13 @@ class ReplacingState(BucketState):
                     counted = True
         return counted
 
-    def _take_back(self, bucket: Cell, start: int, items: dict[int, Item], order: int) -> None:
+    def _take_back(self, bucket: Cell, start: int, items: dict[int, int], order: int) -> None:
         """A bucket without one of its values: made again from the others, if it matters."""
         fold = self._bucket_fold
-        _, value, chunk = items.pop(order)
-        del self._logs[chunk][order]
+        chunk = items.pop(order)
+        instants, values = self._logs[chunk]
+        value = values.pop(order)
+        del instants[order]
         self._dirty_chunks.add(chunk)
         if not items:
             del self._items[start]
@@ -225,12 +227,13 @@ class ReplacingState(BucketState):
         if matters is not None and items:
             if not matters(bucket.acc, value):
                 return
-            for _, each, _ in items.values():
-                if each == value:
+            for place, chunk in items.items():
+                if self._logs[chunk][1][place] == value:
                     return  # another one stands for it
         acc = fold.empty()
-        for place, (us, each, _) in items.items():
-            acc = fold.add(acc, each, us, place)
+        for place, chunk in items.items():
+            instants, values = self._logs[chunk]
+            acc = fold.add(acc, values[place], instants[place], place)
         bucket.acc = acc
 
     def _freeze_bucket(self, start: int, bucket: Cell) -> None:
@@ -238,9 +241,10 @@ class ReplacingState(BucketState):
         self._forget_items(start)
 
     def _forget_items(self, start: int) -> None:
-        for order, (_, _, chunk) in self._items.pop(start, {}).items():
-            del self._logs[chunk][order]
-            if not self._logs[chunk]:
+        for order, chunk in self._items.pop(start, {}).items():
+            instants, values = self._logs[chunk]
+            del instants[order], values[order]
+            if not instants:
                 self._dirty_chunks.add(chunk)
 
     def save(self) -> Chunks:
@@ -248,12 +252,11 @@ class ReplacingState(BucketState):
         out = super().save()
         for chunk in self._dirty_chunks:
             log = self._logs.get(chunk)
-            items = [[us, order, plain_of(value)] for order, (us, value, _) in log.items()] if log else []
-            self._parts.put(b"i" + key_of(chunk), encode(items) if items else b"", out)
-            if not log and chunk != self._number:
-                self._logs.pop(chunk, None)
+            self._parts.put(b"i" + key_of(chunk), b"" if log is None or not log[0] else _encoded(*log), out)
+            if log is not None and not log[0] and chunk != self._number:
+                del self._logs[chunk]
         self._dirty_chunks.clear()
-        if len(self._logs.get(self._number, ())) >= _FULL:
+        if self._number in self._logs and len(self._logs[self._number][0]) >= _FULL:
             self._number += 1
         return out
 
@@ -265,9 +268,9 @@ class ReplacingState(BucketState):
             for us, order, plain in decode(data):
                 start = self._start_of(self.calendar.windows(us))
                 if start in live:  # else its bucket is frozen, and a chunk goes when the last of its items does
-                    item = (us, value_of(plain), chunk)
-                    self._items.setdefault(start, {})[order] = item
-                    self._logs.setdefault(chunk, {})[order] = item
+                    self._items.setdefault(start, {})[order] = chunk
+                    instants, values = self._logs.setdefault(chunk, ({}, {}))
+                    instants[order], values[order] = us, value_of(plain)
             if chunk not in self._logs:
                 self._dirty_chunks.add(chunk)
             self._number = chunk + 1
@@ -278,6 +281,19 @@ class ReplacingState(BucketState):
         if not self._newest:
             for start in list(self._items):
                 self._forget_items(start)
+
+
+def _encoded(instants: dict[int, int], values: dict[int, Any]) -> bytes:
+    """A chunk of events."""
+    try:
+        return encode(
+            [
+                (us, order, value if value.__class__ in NATIVE else plain_of(value))
+                for (order, us), value in zip(instants.items(), values.values(), strict=True)
+            ]
+        )
+    except OverflowError:
+        return encode([(us, order, plain_of(values[order])) for order, us in instants.items()])
 
 
 def state_of(

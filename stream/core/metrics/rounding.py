@@ -22,7 +22,7 @@ def rounded(value: Value, rounding: Rounding | None) -> str:
     ('1.5', '1.5')
     """
     if rounding is None:
-        return text(value)
+        return str(value) if value.__class__ is int else text(value)
     return plain(rounded_decimal(value, rounding))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Number, Value
 from stream.core.metrics.measures import FOREVER, Measure, unit_bounds
 from stream.core.metrics.packs import Packs
+from stream.core.metrics.steps import Columns, Moves
 from stream.core.metrics.wire import packed, unpacked
 
 BETWEEN = 32
@@ -49,11 +50,18 @@ class Timeline:
     """See the module. `initial` is the state before the first step, `base` the sum that moves add to."""
 
     def __init__(
-        self, calendar: CalendarLike, tracks: list[Track], initial: Number, base: Number, *, sets: bool = False
+        self,
+        calendar: CalendarLike,
+        tracks: list[Track],
+        initial: Number,
+        base: Number,
+        steps: Columns | Moves,
+        *,
+        sets: bool = False,
     ) -> None:
-        """`sets`: a step says what the state becomes, not how it moves."""
-        self.calendar, self.tracks, self.initial, self._sets = calendar, tracks, initial, sets
-        self.steps: list[Any] = []  # all of `Step`, or all of `Plain`
+        """`sets`: a step says what the state becomes, not how it moves. `steps` are the live ones."""
+        self.calendar, self.tracks, self.initial, self._sets, self.steps = calendar, tracks, initial, sets, steps
+        self._holds = any(track.measure.holds for track in tracks)
         self.first: int | None = None
         self.sum = base
         self._reached = 0  # so many live steps are gone through
@@ -67,72 +75,53 @@ class Timeline:
         return (self._cursor, self.sum, self.first, tracks)
 
     def _restore(self, snapshot: Snapshot) -> None:
+        """Go back; records of windows that began since may not be made again."""
         self._cursor, self.sum, self.first, tracks = snapshot
-        for track, of_it in zip(self.tracks, tracks, strict=True):
-            track.start, track.end, track.events, track.acc = of_it
+        for track, (start, end, events, acc) in zip(self.tracks, tracks, strict=True):
+            if track.start != start:
+                self._stale = True
+            track.start, track.end, track.events, track.acc = start, end, events, acc
 
     # -- steps come and go
 
-    def add(self, new: list[Any]) -> None:
-        """Steps that came, sorted; the timeline goes through them when somebody looks."""
-        steps = self.steps
-        if not steps or steps[-1] < new[0]:
-            steps += new
-            return
-        at = bisect_left(steps, new[0])
-        if len(new) == 1:
-            steps.insert(at, new[0])
-        else:
-            steps[at:] = sorted(steps[at:] + new)
+    def added(self, at: int) -> None:
+        """There are new steps from this place on; the timeline goes through them when somebody looks."""
         if at < self._reached:
             self._back_to(at)
 
-    def _place(self, *instant: int) -> int:
-        """The place of the first step that is not before (us, order), or just (us)."""
-        steps = self.steps
-        return bisect_left(steps, instant if steps and steps[0].__class__ is tuple else list(instant))
-
-    def find(self, us: int, order: int) -> Any | None:
-        """The live step of this instant and place in the log."""
-        at = self._place(us, order)
-        if at < len(self.steps) and self.steps[at][0] == us and self.steps[at][1] == order:
-            return self.steps[at]
-        return None
-
-    def remove(self, step: Any) -> None:
-        """A step that had not been."""
-        at = bisect_left(self.steps, step)
+    def remove(self, us: int, order: int) -> Any | None:
+        """Take out the live step of this instant and place in the log, as if it had not been; None where there is none."""
+        at = self.steps.find(us, order)
+        if at is None:
+            return None
         if at < self._reached:
             self._back_to(at)
-        del self.steps[at]
+        return self.steps.pop(at)
 
     def _back_to(self, at: int) -> None:
         """What was gone through from this place on must be gone through again."""
         while self._checkpoints and self._checkpoints[-1][0] > at:
             self._checkpoints.pop()
         self._reached, snapshot = self._checkpoints[-1] if self._checkpoints else (0, self._before)
-        starts = [track.start for track in self.tracks]
         self._restore(snapshot)
-        if [track.start for track in self.tracks] != starts:
-            self._stale = True
 
     def retire(self, cut_us: int) -> list[Any]:
         """Live steps before this instant, to which no other can come any more: they need not be kept.
 
         Not all of them, as only a checkpoint can be gone on from; totals stay as they are.
         """
-        old = self._place(cut_us)
+        instants = self.steps.instants
+        old = bisect_left(instants, cut_us)
         if not old:
             return []
         self.settle()
-        if old == len(self.steps):
+        if old == len(instants):
             self._checkpoints.append((old, self._snapshot()))
         number = 0
         for place, snapshot in self._checkpoints:
             if place <= old:
                 number, self._before = place, snapshot
-        gone = self.steps[:number]
-        del self.steps[:number]
+        gone = self.steps.pop_first(number)
         self._reached -= number
         self._checkpoints = [(place - number, snapshot) for place, snapshot in self._checkpoints if place > number]
         return gone
@@ -141,14 +130,14 @@ class Timeline:
 
     def settle(self) -> None:
         """Go through the steps that were not gone through yet."""
-        steps = self.steps
-        if self._reached == len(steps) and not self._stale:
+        instants = self.steps.instants
+        if self._reached == len(instants) and not self._stale:
             return
         doubtful = self._doubtful() if self._stale else None
         self._stale = False
-        if self.first is None and steps:
-            self._begin(steps[0][0])
-        tracks, place, number = self.tracks, self._reached, len(steps)
+        if self.first is None and instants:
+            self._begin(instants[0])
+        tracks, place, number = self.tracks, self._reached, len(instants)
         turn = min([track.end for track in tracks])  # until then no window ends
         due = (self._checkpoints[-1][0] if self._checkpoints else 0) + BETWEEN
         while place < number:
@@ -156,13 +145,13 @@ class Timeline:
                 self._checkpoints.append((place, self._snapshot()))
                 due = place + BETWEEN
             stop = min(due, number)
-            if steps[stop - 1][0] >= turn:
-                stop = self._place(turn)
+            if instants[stop - 1] >= turn:
+                stop = bisect_left(instants, turn)
             if stop > place:
-                self._go_through(steps[place:stop])
+                self._go_through(place, stop)
                 place = stop
                 continue
-            us = steps[place][0]
+            us = instants[place]
             for track in tracks:
                 if us >= track.end:
                     self._turn(track, self.sum, self._cursor, us, doubtful)
@@ -175,15 +164,19 @@ class Timeline:
                 for start in starts:
                     track.records.drop(start)
 
-    def _go_through(self, steps: list[Any]) -> None:
-        """Steps during which no window ends."""
-        ends = [step[0] for step in steps]
-        moves = [step[2] for step in steps]
-        after = moves if self._sets else [*accumulate(moves, initial=self.sum)][1:]
-        states, begins = [self.sum, *after[:-1]], [self._cursor, *ends[:-1]]
-        number, known, run = len(steps), None, None
+    def _go_through(self, place: int, stop: int) -> None:
+        """Steps by place, during which no window ends."""
+        number, ends, moves = stop - place, self.steps.instants[place:stop], self.steps.moves(place, stop)
         for track in self.tracks:
             track.events += number
+        if not self._holds:
+            self._cursor, self.sum = ends[-1], moves[-1] if self._sets else sum(moves, self.sum)
+            return
+        begins = [self._cursor, *ends]  # one more than there are steps: the rest of the window
+        states = [self.sum, *moves] if self._sets else [*accumulate(moves, initial=self.sum)]
+        self._cursor, self.sum = begins.pop(), states.pop()
+        known = run = None
+        for track in self.tracks:
             measure = track.measure
             if not measure.holds:
                 continue
@@ -195,7 +188,6 @@ class Timeline:
                 for state, begin, end in zip(states, begins, ends, strict=True):
                     if begin < end:
                         track.acc = measure.held(track.acc, state, begin, end)
-        self._cursor, self.sum = ends[-1], after[-1]
 
     def _begin(self, us: int) -> None:
         """Until its first step the state was the initial one, since the windows that hold that step began."""
@@ -278,7 +270,7 @@ class Timeline:
 
     def load(self, plain: list[Any] | None, steps: list[Any]) -> None:
         """Go on from what `plain` gave (None: nothing), with the live steps, sorted."""
-        self.steps = steps
+        self.steps.load(steps)
         self._stale = True  # steps may be removed before they are gone through again, and their records stand
         if plain is None:
             return

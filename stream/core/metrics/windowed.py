@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.definitions import Rounding
 from stream.core.metrics.around import around
-from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Many, Shown, Value, Windows, kept
+from stream.core.metrics.base import SECOND_US, TOTAL, CalendarLike, Many, Shown, Value, Windows, kept, shown_as
 from stream.core.metrics.cells import NEVER, Cell, Fold, Span, nested, span_of
 from stream.core.metrics.packs import Chunks, Packs, Parts, orphans
 from stream.core.metrics.rounding import rounded
@@ -222,7 +222,8 @@ class WindowedState:
 
     def _row(self, position: int, cell: Cell, value: Value, error: str | None = None) -> Shown:
         kind, start = self.span.kinds[position], cell.start
-        return Shown(kind, start, self._end(position, start), rounded(value, self.rounding), cell.events, error)
+        end = None if kind == TOTAL else self.calendar.end(kind, start)
+        return shown_as((kind, start, end, rounded(value, self.rounding), cell.events, error))
 
     def total(self, kind: int, start: int) -> Shown | None:
         """See `State.total`."""
@@ -264,9 +265,10 @@ class WindowedState:
             previous, open_, _ = windows[kind]
             if newest.start < previous:
                 continue
-            ended = self._find(position, previous)
-            if ended is not None:
-                out.append(self._show(position, ended))
+            if self._before[position] is not None or newest.start == previous:
+                ended = self._find(position, previous)
+                if ended is not None:
+                    out.append(self._show(position, ended))
             if newest.start == open_:
                 if newest.events:
                     out.append(self._show(position, newest))

@@ -68,8 +68,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/metrics/timeline.py",
-        "stop = self._place(turn)",
-        "stop = self._place(turn + 1)",
+        "stop = bisect_left(instants, turn)",
+        "stop = bisect_left(instants, turn + 1)",
         "a window's end is included",
         STATES,
     ),
@@ -131,8 +131,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/text.py",
-        "return Decimal(whole + (twice > 0 or (twice == 0 and whole & 1)))",
-        "return Decimal(whole)",
+        "    nearest: int = whole + (twice > 0 or (twice == 0 and whole & 1))",
+        "    nearest: int = whole",
         "what has no finite decimal is cut instead of rounded",
         STATES,
     ),
