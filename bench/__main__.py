@@ -71,7 +71,7 @@ def on_servers(wanted: argparse.Namespace) -> dict[str, object]:
         if wanted.what in {"latency", "all"}:
             figures["latency"] = latency(bootstrap, redis)
         if wanted.what in {"recovery", "all"}:
-            figures["recovery"] = recovery(bootstrap, redis, wanted.rows)
+            figures["recovery"] = recovery(bootstrap, redis, wanted.rows, wanted.stock_events)
     return figures
 
 
