@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--events", type=int, help="events of a run: 2,000,000 for throughput, fewer for the others")
     parser.add_argument("--rounds", type=int, default=3, help="how often metrics and simulate measure; the best counts")
     parser.add_argument("--only", help="with metrics: this job beside the counters, such as gauge")
-    parser.add_argument("--stock-events", type=int, default=60_000, help="events that stock Faust gets")
+    parser.add_argument(
+        "--stock-events", type=int, default=60_000, help="events, or rows to recover, that stock Faust gets"
+    )
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the recovery run")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     wanted = parser.parse_args()

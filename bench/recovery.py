@@ -127,7 +127,8 @@ def stock(bootstrap: str, changelog: str, app: str, rows: int) -> dict[str, floa
         [Record(each.key, each.value, partition=n % PARTITIONS) for n, each in enumerate(here)],
         settings={"linger.ms": 50},
     )
-    found = child("stock_recovery", bootstrap, app, str(PARTITIONS))
+    with tempfile.TemporaryDirectory() as folder:
+        found = child("stock_recovery", bootstrap, app, str(PARTITIONS), folder)
     return {
         "stock_rows": found["rows"],
         "stock_seconds": found["seconds"],

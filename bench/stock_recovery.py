@@ -1,6 +1,6 @@
 """Recovery of a table by stock Faust, in memory, raw bytes for keys and values, uvloop.
 
-    python -m bench.stock_recovery BOOTSTRAP APP PARTITIONS
+    python -m bench.stock_recovery BOOTSTRAP APP PARTITIONS FOLDER
 
 Recovers from APP-rows-changelog, which the caller has filled, and prints one JSON object.
 """
@@ -16,12 +16,13 @@ import faust
 import uvloop
 
 
-def main(bootstrap: str, name: str, partitions: int) -> None:
+def main(bootstrap: str, name: str, partitions: int, folder: str) -> None:
     """Run until the table is recovered."""
     app = faust.App(
         name,
         broker=f"kafka://{bootstrap}",
         store="memory://",
+        datadir=folder,
         topic_partitions=partitions,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
@@ -55,4 +56,4 @@ def main(bootstrap: str, name: str, partitions: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
