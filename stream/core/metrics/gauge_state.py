@@ -136,7 +136,7 @@ class GaugeState:
             if lane is None:
                 lanes.open(entity, unpacked(self._table.get(entity)))
             lanes.add(step)
-        self._timeline.added(self._moves.add(step))
+        self._timeline.added(self._moves.add(step), (0,))
         self._log.add(step)
         return late
 
@@ -155,7 +155,7 @@ class GaugeState:
     def _add(self, columns: Columns, instants: Sequence[int], orders: Sequence[int], values: Sequence[Any]) -> None:
         """New steps of the one entity, sorted."""
         log = self._log
-        self._timeline.added(columns.add(instants, orders, values, log.chunk))
+        self._timeline.added(columns.add(instants, orders, values, log.chunk), values)
         log.add_all(instants, orders, values)
 
     def _operand(self, value: Any) -> tuple[bytes, Any]:
@@ -305,8 +305,9 @@ class GaugeState:
         for track in self._timeline.tracks:
             if track.records.dirty:
                 track.records.save(out)
-        out += self._orphans
-        self._orphans = []
+        if self._orphans:
+            out += self._orphans
+            self._orphans = []
         return out
 
     def _load(self, chunks: Mapping[bytes, bytes]) -> None:

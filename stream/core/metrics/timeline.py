@@ -8,6 +8,7 @@ the next time that somebody looks.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -42,8 +43,9 @@ class Track:
         return (-FOREVER, FOREVER) if self.kind == TOTAL else unit_bounds(calendar, self.kind, us)
 
 
-Snapshot = tuple[int, Number, int | None, tuple[tuple[Any, ...], ...]]
-"""The instant reached, the sum of all moves, the first event's instant, and the tracks."""
+Snapshot = tuple[Any, ...]
+"""The instant reached, the sum of all moves, the first event's instant, and four fields of each track; flat, since
+every commit makes one for nearly every state."""
 
 
 class Timeline:
@@ -62,6 +64,7 @@ class Timeline:
         """`sets`: a step says what the state becomes, not how it moves. `steps` are the live ones."""
         self.calendar, self.tracks, self.initial, self._sets, self.steps = calendar, tracks, initial, sets, steps
         self._holds = any(track.measure.holds for track in tracks)
+        self._adds = not self._holds and not sets and isinstance(steps, Columns)  # whatever their order
         self.first: int | None = None
         self.sum = base
         self._reached = 0  # so many live steps are gone through
@@ -71,22 +74,40 @@ class Timeline:
         self._checkpoints: list[tuple[int, Snapshot]] = []
 
     def _snapshot(self) -> Snapshot:
-        tracks = tuple([(track.start, track.end, track.events, track.acc) for track in self.tracks])
-        return (self._cursor, self.sum, self.first, tracks)
+        snapshot: list[Any] = [self._cursor, self.sum, self.first]
+        for track in self.tracks:
+            snapshot += track.start, track.end, track.events, track.acc
+        return tuple(snapshot)
 
     def _restore(self, snapshot: Snapshot) -> None:
         """Go back; records of windows that began since may not be made again."""
-        self._cursor, self.sum, self.first, tracks = snapshot
-        for track, (start, end, events, acc) in zip(self.tracks, tracks, strict=True):
+        self._cursor, self.sum, self.first, *rest = snapshot
+        fields = iter(rest)
+        for track, start, end, events, acc in zip(self.tracks, fields, fields, fields, fields, strict=True):
             if track.start != start:
                 self._stale = True
             track.start, track.end, track.events, track.acc = start, end, events, acc
 
     # -- steps come and go
 
-    def added(self, at: int) -> None:
-        """There are new steps from this place on; the timeline goes through them when somebody looks."""
-        if at < self._reached:
+    def added(self, at: int, numbers: Sequence[Number]) -> None:
+        """There are new steps with these numbers from this place on; the timeline goes through them when somebody looks."""
+        if at >= self._reached:
+            return
+        instants, number = self.steps.instants, len(numbers)
+        if (
+            self._adds
+            and self._reached == len(instants) - number
+            and instants[at] >= max([track.start for track in self.tracks])
+            and instants[-1] < min([track.end for track in self.tracks])
+        ):
+            for track in self.tracks:
+                track.events += number
+            self._reached, self._cursor, self.sum = len(instants), instants[-1], sum(numbers, self.sum)
+            assert self.first is not None
+            self.first = min(self.first, instants[at])
+            self._forget_after(at)
+        else:
             self._back_to(at)
 
     def remove(self, us: int, order: int) -> Any | None:
@@ -100,10 +121,14 @@ class Timeline:
 
     def _back_to(self, at: int) -> None:
         """What was gone through from this place on must be gone through again."""
-        while self._checkpoints and self._checkpoints[-1][0] > at:
-            self._checkpoints.pop()
+        self._forget_after(at)
         self._reached, snapshot = self._checkpoints[-1] if self._checkpoints else (0, self._before)
         self._restore(snapshot)
+
+    def _forget_after(self, at: int) -> None:
+        """Checkpoints after this place no longer hold."""
+        while self._checkpoints and self._checkpoints[-1][0] > at:
+            self._checkpoints.pop()
 
     def retire(self, cut_us: int) -> list[Any]:
         """Live steps before this instant, to which no other can come any more: they need not be kept.
@@ -261,10 +286,11 @@ class Timeline:
 
     def plain(self) -> list[Any]:
         """What stands before the live steps, as msgpack holds it."""
-        cursor, total, first, tracks = self._before
+        cursor, total, first, *rest = self._before
+        fields = iter(rest)
         accs = [
             [track.name, start, end, events, track.measure.plain(acc)]
-            for track, (start, end, events, acc) in zip(self.tracks, tracks, strict=True)
+            for track, start, end, events, acc in zip(self.tracks, fields, fields, fields, fields, strict=True)
         ]
         return [cursor, packed(total), first, accs]
 
@@ -276,15 +302,15 @@ class Timeline:
             return
         cursor, total, first, tracks = plain
         known = {name: rest for name, *rest in tracks}
-        accs = []
+        accs: list[Any] = []
         for track in self.tracks:
             if track.name in known:
                 start, end, events, acc = known[track.name]
-                accs.append((start, end, events, track.measure.restored(acc)))
+                accs += start, end, events, track.measure.restored(acc)
             else:  # a kind of window that was not there: as if the state had been what it is since its window began
                 start, end = track.bounds(self.calendar, cursor)
                 acc = track.measure.held(None, unpacked(total), start, cursor) if cursor > start else None
-                accs.append((start, end, 0, acc))
+                accs += start, end, 0, acc
                 self._begin_after(track, unpacked(total), start)
-        self._before = (cursor, unpacked(total), first, tuple(accs))
+        self._before = (cursor, unpacked(total), first, *accs)
         self._restore(self._before)

@@ -188,8 +188,9 @@ class UniqueState(WindowedState):
             if id(members) not in live:
                 members.cool()
         self._touched.clear()
-        out += self._gone
-        self._gone = []
+        if self._gone:
+            out += self._gone
+            self._gone = []
         return out
 
     def _load_members(self, chunks: Mapping[bytes, bytes]) -> None:

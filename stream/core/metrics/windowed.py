@@ -316,8 +316,9 @@ class WindowedState:
         for packs in self._packs:
             if packs.dirty:
                 packs.save(out)
-        out += self._orphans
-        self._orphans = []
+        if self._orphans:
+            out += self._orphans
+            self._orphans = []
         return out
 
     def _load(self, chunks: Mapping[bytes, bytes]) -> None:
