@@ -113,6 +113,12 @@ MUTANTS = (
         "after a takeover one customer waits for ever",
     ),
     Mutant(
+        "stream/core/upserts.py",
+        "        self._changed |= made\n",
+        "",
+        "what events contributed is lost with a takeover",
+    ),
+    Mutant(
         "stream/core/partition.py",
         "        rows += [(key, None) for key in book.gone]\n",
         "",

@@ -416,8 +416,8 @@ MUTANTS = (
     ),
     Mutant(
         "stream/engine/shard.py",
-        "or self._uncommitted or self._writing:\n            return end",
-        "or self._uncommitted or self._writing:\n            return end if state is None else self._committed",
+        "or self._pace.pending or self._writing:\n            return end",
+        "or self._pace.pending or self._writing:\n            return end if state is None else self._committed",
         "totals are fresh as of what was committed, whatever Kafka has",
         ("tests/unit/stream/engine/test_shard_freshness.py",),
     ),

@@ -89,6 +89,20 @@ MUTANTS = (
     ),
     Mutant(
         "stream/core/metrics/timeline.py",
+        "            and instants[at] >= max([track.start for track in self.tracks])\n",
+        "",
+        "a late event of a window that is over is counted in the one at hand",
+        STATES,
+    ),
+    Mutant(
+        "stream/core/metrics/steplog.py",
+        "        if not left or not gone:\n",
+        "        if not left:\n",
+        "what was taken back from a gauge comes back with a takeover",
+        STATES,
+    ),
+    Mutant(
+        "stream/core/metrics/timeline.py",
         "self._checkpoints.append((place, self._snapshot()))",
         "self._checkpoints.append((place + 1, self._snapshot()))",
         "a checkpoint is off by one event",
