@@ -17,8 +17,9 @@ from stream.totals.pending import Pending, Waiting
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.25
-MOST_WAITING = 50_000
-"""Customers that may wait while Redis is away. Beyond, they are forgotten and asked for again by version."""
+MOST_WAITING = 100_000
+"""Customers that may wait while Redis is away: two of the largest commits (`stream.engine.pace.GROUPED`). Beyond, they
+are forgotten and asked for again by version."""
 
 MOST_IN_CALL = 200
 """Customers in one script call: some 0.7 ms in which Redis serves nobody else."""
