@@ -1,7 +1,7 @@
 """The state of a gauge for one customer and group, or for all groups together.
 
 Steps that can no longer change are deleted, their outcome being in the timeline's base. A step costs about
-150 bytes of memory while it is live, which is for `max_age` or the `lateness`.
+110 bytes of memory while it is live, which is for `max_age` or the `lateness`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
