@@ -310,6 +310,34 @@ def test_steps_of_any_size_are_saved(value: Any) -> None:
     assert driven.state.present() == str(value + 1)
 
 
+def test_a_late_event_counts_in_the_hour_that_it_fell_into() -> None:
+    """Though the sum does not ask for the order, the hour before and the open one each count their own events."""
+    driven = folded(gauge(), [(T0 + 30 * MINUTE_US, 1), (T0 + 70 * MINUTE_US, 1)])
+    assert driven.state.present() == "2"
+    driven.fold(T0 + 65 * MINUTE_US, 2, 10)
+    assert hours(driven, T0 + 80 * MINUTE_US) == [(12, "1", 1), (13, "12", 2)]
+    driven.fold(T0 + 45 * MINUTE_US, 3, 5)
+    assert hours(driven, T0 + 80 * MINUTE_US) == [(12, "6", 2), (13, "17", 2)]
+    driven.fold(T0 + 15 * MINUTE_US, 4, 100)
+    driven.restore()
+    assert hours(driven, T0 + 80 * MINUTE_US) == [(12, "106", 3), (13, "117", 2)]
+
+
+@pytest.mark.parametrize("number", [2, 20])
+def test_what_was_taken_back_stays_away_after_a_takeover(number: int) -> None:
+    """Also one of many steps that were saved together, and one more after the others went."""
+    driven = folded(gauge(upsert=True), [(T0 + each, 1) for each in range(number)])
+    driven.save()
+    driven.remove(T0, 0, 1)
+    driven.restore()
+    assert driven.state.present() == str(number - 1)
+    for order in range(1, number):
+        driven.remove(T0 + order, order, 1)
+    driven.restore()
+    assert driven.state.present() is None
+    assert not any(name[:1] == b"c" for name in driven.chunks)
+
+
 @pytest.mark.parametrize("place", [0, 62, 63, 64, 65, 127, 128, 199])
 def test_a_late_event_finds_its_place_among_many(place: int) -> None:
     """Wherever it belongs among 200 steps, it is as if it had come in time; removing it, as if never."""
