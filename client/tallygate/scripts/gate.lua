@@ -16,15 +16,17 @@ local op = ARGV[1]
 local MOST = 9007199254740991
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local second = math.floor(now / 1000000)
+local now_text = time[1] .. string.sub('00000' .. time[2], -6)
+local second = tonumber(time[1])
 
+-- An integer of up to 53 bits as text; %d is three times as fast, but takes 32 bits on some machines.
 local function int(number)
-  return string.format('%.0f', number)
+  return string.format(number < 2147483648 and number > -2147483648 and '%d' or '%.0f', number)
 end
 
 -- 1. What stands in the partition's hash.
-local fields = {'y', 'n', 'f', 'c', 'r'}
-for i = 8, #ARGV, 3 do
+local fields = {'y', 'n', 'f', 'c', 'r', 'L:' .. ARGV[8]}
+for i = 11, #ARGV, 3 do
   fields[#fields + 1] = 'L:' .. ARGV[i]
 end
 local status = redis.call('HMGET', KEYS[1], unpack(fields))
@@ -32,7 +34,7 @@ local fresh, complete, revision = status[3] and tonumber(status[3]), status[4] =
 
 local function answer(word, allowed, reason, metric, about, at)
   return word .. (allowed and '\n1\n' or '\n0\n') .. reason .. '\n' .. metric .. (about or '\n\n\n\n\n\n\n') .. '\n'
-    .. (status[3] or '') .. '\n' .. int(now) .. '\n' .. (at or '')
+    .. (status[3] or '') .. '\n' .. now_text .. '\n' .. (at or '')
 end
 if not status[1] then
   return answer('missing', false, 'stale', ARGV[8])
@@ -64,8 +66,8 @@ end
 if not revision then
   return answer('answer', false, 'stale', ARGV[8]) -- limits are not there yet
 end
-local own = totals[2] and cjson.decode(totals[2]) or {}
-local stamp = revision .. (own.r or '')
+local own = totals[2] and cjson.decode(totals[2])
+local stamp = revision .. (own and own.r or '')
 
 -- An amount written as a plain decimal, scaled and rounded up.
 local function scaled(text, decimals)
@@ -118,7 +120,7 @@ end
 
 -- The limits of a metric's overall total (group false) or of a group: the customer's for a window, else the one for all.
 local function limits_of(name, metric, group)
-  local mine, shared = own.m and own.m[name], metric
+  local mine, shared = own and own.m and own.m[name], metric
   if group then
     mine, shared = mine and mine.g and mine.g[group], shared.g and shared.g[group]
   else
@@ -140,9 +142,9 @@ local function limits_of(name, metric, group)
   return found
 end
 
--- 3. The window of a kind that holds an instant: its start, its end, and the amount that a total has there: that of
--- its entry, 0 where it has none, nil where it does not say it for the gate. A total is compact JSON, see docs/redis.md;
--- only the entries of the kind are read.
+-- 3. The window of a kind that holds an instant: its start and its end, both as text, and the amount that a total
+-- has there: that of its entry, 0 where it has none, nil where it does not say it for the gate. A total is compact
+-- JSON, see docs/redis.md; only the entries of the kind are read.
 local calendar
 local function window_at(kind, seconds, row)
   local known = not row or string.sub(row, 1, 6) == '{"w":{'
@@ -150,9 +152,9 @@ local function window_at(kind, seconds, row)
   if kind == 'total' then
     local amount = from and string.match(row, '^%[%[null,null,"[^"]*",%d+,"([^"]*)"', from + 8)
     if from then
-      return 0, nil, tonumber(amount)
+      return '0', nil, tonumber(amount)
     end
-    return 0, nil, known and 0 or nil
+    return '0', nil, known and 0 or nil
   end
   if from then
     local at = from + #kind + 3
@@ -161,8 +163,7 @@ local function window_at(kind, seconds, row)
       if not last then
         break
       end
-      start, stop = tonumber(start), tonumber(stop)
-      if start <= seconds and seconds < stop then
+      if tonumber(start) <= seconds and seconds < tonumber(stop) then
         return start, stop, tonumber(amount)
       end
       at = last + 1
@@ -170,33 +171,37 @@ local function window_at(kind, seconds, row)
     known = known and string.sub(row, at, at) == ']' -- all entries were read
   end
   if not calendar then
-    local text = redis.call('HGET', KEYS[1], 'C:' .. (own.z or ''))
+    local text = redis.call('HGET', KEYS[1], 'C:' .. (own and own.z or ''))
     calendar = text and cjson.decode(text) or {}
   end
   for _, span in ipairs(calendar[kind] or {}) do
     if span[1] <= seconds and seconds < span[2] then
       local start = span[1] + math.floor((seconds - span[1]) / span[3]) * span[3]
-      return start, math.min(start + span[3], span[2]), known and 0 or nil
+      return int(start), int(math.min(start + span[3], span[2])), known and 0 or nil
     end
   end
   return nil
 end
 
 local function sum_at(kind, start, name)
-  return '=' .. (kind == '' and 'g' or string.sub(kind, 1, 2) .. int(start)) .. ' ' .. name
+  return '=' .. (kind == '' and 'g' or string.sub(kind, 1, 2) .. start) .. ' ' .. name
 end
 
 -- 4. What is used, of each limit; and the sum of what is held there. Where a total does not say what the gate can
--- count, the limit has no sum: nothing is known, and that is no zero.
-local limits, sum_of, names = {}, {}, {'r', '#' .. ARGV[6]}
+-- count, the limit has no sum: nothing is known, and that is no zero. The tables are made with all their fields, for
+-- Lua moves a table to a larger one each time that it is full.
+local limits, names = {}, {'r', '#' .. ARGV[6], nil, nil}
 for _, each in ipairs(targets) do
   local metric = metrics[each.metric]
   local row = totals[each.at]
   for _, limit in ipairs(limits_of(each.metric, metric, each.group)) do
-    local found = {limit = limit, target = each, decimals = metric.d}
+    local found = {
+      limit = limit, target = each, decimals = metric.d, used = false, stop = false, sum = false, shown = 0,
+      reserved = 0, cost = 0, reason = false, refuses = false, remaining = 0, rank = 0,
+    }
     local start
     if metric.k == 'g' then
-      start = 0
+      start = '0'
       found.used = metric.i
       if row then
         found.used = tonumber(string.match(row, '"ss":"([^"]*)"') or '')
@@ -206,7 +211,6 @@ for _, each in ipairs(targets) do
     end
     if start and found.used then
       found.sum = sum_at(limit.w, start, each.name)
-      sum_of[each.name .. ' ' .. limit.w] = found.sum
       names[#names + 1] = found.sum
     end
     limits[#limits + 1] = found
@@ -249,40 +253,49 @@ if stamped == stamp then
 end
 
 -- One line of a hold, with the windows in which it counts: those of the request, or, with `seconds`, those that held
--- this instant.
-local function line_of(field, name, cost, seconds, add)
-  local metric = metrics[name]
-  if metric == nil then
-    local text = redis.call('HGET', KEYS[1], 'L:' .. name)
-    metric = text and cjson.decode(text) or false
-    metrics[name] = metric
-  end
-  local text = '\n' .. field .. ' ' .. cost
-  if not metric then
-    return text -- no metric any more
-  end
-  local amount = int(scaled(cost, metric.d))
-  local tail = amount == cost and '' or ' ' .. amount
-  local function count(mark, total, group)
-    for _, limit in ipairs(limits_of(name, metric, group)) do
-      local sum = not seconds and sum_of[total .. ' ' .. limit.w]
-      if seconds then
-        -- Of an instant that the calendar does not know any more, it counts in the window of now: too much, not too
-        -- little.
-        local start = metric.k == 'g' and 0 or window_at(limit.w, seconds) or window_at(limit.w, second)
-        sum = start and sum_at(limit.w, start, total)
-      end
-      if sum and amount ~= '0' then -- a cost of nothing takes no place
-        text = text .. '\n' .. mark .. string.match(sum, '^=(%S+)') .. tail
-        add(sum, amount)
-      end
+-- this instant. Made only where a hold is written: a function takes time to make.
+local line_of
+if op == 'reserve' or stamped and stamped ~= stamp then
+  local sum_of = {}
+  for _, found in ipairs(limits) do
+    if found.sum then
+      sum_of[found.target.name .. ' ' .. found.limit.w] = found.sum
     end
   end
-  count('+', name, false)
-  if field ~= name then
-    count('=', field, string.sub(field, #name + 1))
+  line_of = function(field, name, cost, seconds, add)
+    local metric = metrics[name]
+    if metric == nil then
+      local text = redis.call('HGET', KEYS[1], 'L:' .. name)
+      metric = text and cjson.decode(text) or false
+      metrics[name] = metric
+    end
+    local text = '\n' .. field .. ' ' .. cost
+    if not metric then
+      return text -- no metric any more
+    end
+    local amount = int(scaled(cost, metric.d))
+    local tail = amount == cost and '' or ' ' .. amount
+    local function count(mark, total, group)
+      for _, limit in ipairs(limits_of(name, metric, group)) do
+        local sum = not seconds and sum_of[total .. ' ' .. limit.w]
+        if seconds then
+          -- Of an instant that the calendar does not know any more, it counts in the window of now: too much, not too
+          -- little.
+          local start = metric.k == 'g' and '0' or window_at(limit.w, seconds) or window_at(limit.w, second)
+          sum = start and sum_at(limit.w, start, total)
+        end
+        if sum and amount ~= '0' then -- a cost of nothing takes no place
+          text = text .. '\n' .. mark .. string.match(sum, '^=(%S+)') .. tail
+          add(sum, amount)
+        end
+      end
+    end
+    count('+', name, false)
+    if field ~= name then
+      count('=', field, string.sub(field, #name + 1))
+    end
+    return text
   end
-  return text
 end
 
 -- Limits have changed since the sums were made: make them anew from the holds.
@@ -344,12 +357,13 @@ local function at_decimals(amount, fewer)
 end
 
 local function shown(amount, decimals)
-  local text = string.format('%.0f', math.abs(amount))
-  if decimals > 0 then
-    text = string.rep('0', decimals + 1 - #text) .. text
-    text = string.sub(text, 1, -decimals - 1) .. '.' .. string.sub(text, -decimals)
-    text = string.gsub(string.gsub(text, '0+$', ''), '%.$', '')
+  if decimals == 0 then
+    return int(amount)
   end
+  local text = int(math.abs(amount))
+  text = string.rep('0', decimals + 1 - #text) .. text
+  text = string.sub(text, 1, -decimals - 1) .. '.' .. string.sub(text, -decimals)
+  text = string.gsub(string.gsub(text, '0+$', ''), '%.$', '')
   return (amount < 0 and '-' or '') .. text
 end
 
@@ -359,7 +373,7 @@ local refused = false
 for _, found in ipairs(limits) do
   local limit, fewer = found.limit, found.decimals - found.limit.p
   found.shown = at_decimals(found.used or 0, fewer)
-  found.reserved = at_decimals(sums[found.sum] or 0, fewer)
+  found.reserved = at_decimals(found.sum and sums[found.sum] or 0, fewer)
   found.cost = already and 0 or at_decimals(found.target.cost, fewer)
   local passes = found.shown + found.reserved + found.cost <= limit.l
   -- A moment far ahead of this clock was told by another clock, before a failover: it says nothing.
@@ -398,7 +412,7 @@ end
 
 -- 9. The hold.
 if taken then
-  at = int(now)
+  at = now_text
   local hold = at
   local counted = {}
   for i = 8, #ARGV, 3 do
@@ -426,5 +440,5 @@ for _, share in ipairs(limit.a or {}) do
 end
 local about = '\n' .. shown(best.shown, limit.p) .. '\n' .. shown(best.reserved, limit.p)
   .. '\n' .. shown(limit.l, limit.p) .. '\n' .. shown(best.remaining, limit.p)
-  .. '\n' .. limit.w .. '\n' .. (best.stop and int(best.stop) or '') .. '\n' .. warnings
+  .. '\n' .. limit.w .. '\n' .. (best.stop or '') .. '\n' .. warnings
 return answer('answer', allowed, reason, best.target.metric, about, at)
