@@ -1,6 +1,6 @@
 """`make bench`: the same job on us and on our peers, on Apache Kafka and Redis, in one run.
 
-python -m bench [throughput|latency|recovery|all] [--events N] [--json FILE]
+python -m bench [throughput|latency|recovery|types|all] [--events N] [--json FILE]
 
 Without any server: what a metric costs beside a counter, and how fast a file is simulated.
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.servers.kafka import Kafka
 from tests.servers.stores import Redis
 
-ON_SERVERS = ("throughput", "latency", "recovery")
+ON_SERVERS = ("throughput", "latency", "recovery", "types")
 ALONE = ("metrics", "simulate")
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="?", default="all", choices=[*ON_SERVERS, *ALONE, "all"])
     parser.add_argument("--events", type=int, help="events of a run: 2,000,000 for throughput, fewer for the others")
-    parser.add_argument("--rounds", type=int, default=3, help="how often metrics and simulate measure; the best counts")
+    parser.add_argument("--rounds", type=int, default=3, help="how often metrics, types and simulate measure")
     parser.add_argument("--only", help="with metrics: this job beside the counters, such as gauge")
     parser.add_argument(
         "--stock-events", type=int, default=60_000, help="events, or rows to recover, that stock Faust gets"
@@ -62,6 +62,7 @@ def alone(wanted: argparse.Namespace) -> dict[str, object]:
 
 def on_servers(wanted: argparse.Namespace) -> dict[str, object]:
     """Measure what a whole worker does."""
+    from bench.each_type import run as types
     from bench.latency import run as latency
     from bench.recovery import run as recovery
     from bench.throughput import run as throughput
@@ -74,6 +75,8 @@ def on_servers(wanted: argparse.Namespace) -> dict[str, object]:
             figures["latency"] = latency(bootstrap, redis)
         if wanted.what in {"recovery", "all"}:
             figures["recovery"] = recovery(bootstrap, redis, wanted.rows, wanted.stock_events)
+        if wanted.what in {"types", "all"}:
+            figures["types"] = types(bootstrap, redis, wanted.events or 400_000, wanted.rounds)
     return figures
 
 

@@ -74,13 +74,16 @@ def definitions(job: str) -> Definitions:
     return load(JOBS[job], job)
 
 
-def events(number: int, pace: int, *, replacing: int = 0, seed: int = 1) -> list[Sent]:
-    """So many events, `pace` of them in each second of their time; one of `replacing` has an id of an earlier one."""
+def events(number: int, pace: int, *, replacing: int = 0, seed: int = 1, start: int = T0) -> list[Sent]:
+    """So many events, `pace` of them in each second of their time, the first at `start` (seconds since the epoch).
+
+    One of `replacing` has an id of an earlier one.
+    """
     chance = random.Random(seed)
     out: list[Sent] = []
     who: list[str] = []
     for i in range(number):
-        second, ms, value = T0 + i // pace, chance.randrange(1000), chance.randrange(1, 10)
+        second, ms, value = start + i // pace, chance.randrange(1000), chance.randrange(1, 10)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         customer, number_of = f"cust{chance.randrange(CUSTOMERS):06d}", i
         if replacing and i > 100 and i % replacing == 0:

@@ -36,12 +36,13 @@ class Worker:
     topic: str
     directory: Path
     partitions: int = 4
+    definitions: str = DEFINITIONS
     process: subprocess.Popen[bytes] = field(init=False)
     address: str = ""
 
     def __enter__(self) -> Self:
         metrics = self.directory / "metrics.yaml"
-        metrics.write_text(DEFINITIONS)
+        metrics.write_text(self.definitions)
         environment = {
             "TALLY_KAFKA": self.bootstrap,
             "TALLY_REDIS": self.redis,

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench.load import load
-from bench.ours import ROOT, Worker
+from bench.ours import DEFINITIONS, ROOT, Worker
 from tests.servers.records import create_topics
 
 CASES = (("uniform", 1_000), ("zipf", 100_000))
@@ -26,16 +26,18 @@ def child(module: str, *args: str) -> dict[str, float]:
     return found
 
 
-def ours(bootstrap: str, redis: str, topic: str, events: int) -> dict[str, float]:
+def ours(
+    bootstrap: str, redis: str, topic: str, events: int, app: str = "", definitions: str = DEFINITIONS
+) -> dict[str, float]:
     """Start a worker on a topic that is full and watch its counter, as Prometheus sees it, until all is in Redis."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        Worker(bootstrap, redis, f"bench-{topic}", topic, Path(directory)) as worker,
+        Worker(bootstrap, redis, app or f"bench-{topic}", topic, Path(directory), definitions=definitions) as worker,
     ):
         began = last = counted = first = cpu = 0.0
         while counted < events:
             time.sleep(0.05)
-            counted = worker.metric("tally_counted_total")
+            counted = worker.metric("tally_counted_total") + worker.metric("tally_replaced_total")
             last = time.monotonic()
             if counted and not began:
                 began, first, cpu = last, counted, worker.cpu()
