@@ -5,7 +5,7 @@ made on purpose: a broker that does not verify takes records of a transaction th
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from stream.engine.transactions import Message, Transactions
 from tests.integration.engine.lab import lab, wait_for
+from tests.integration.engine.writing import commit, messages, run
 from tests.servers.kafka import Kafka, admin
 from tests.servers.records import create_topics, read
 
@@ -39,11 +40,6 @@ def careless(breakable_kafka: Kafka) -> Iterator[Kafka]:
     verify(breakable_kafka, None)
 
 
-def messages(*values: bytes) -> list[Message]:
-    """Records with these values."""
-    return [Message(b"k", value, (), 1_700_000_000_000) for value in values]
-
-
 async def hang(writer: Transactions, place: TopicPartition, records: list[Message]) -> None:
     """Write records whose transaction nobody will ever end; tried again until the broker no longer verifies."""
     async with asyncio.timeout(60):
@@ -63,32 +59,19 @@ def test_what_hangs_is_ended_as_it_was_decided(careless: Kafka, unique: str, com
     def seen() -> list[bytes | None]:
         return [record.value for record in read(careless.bootstrap, unique)]
 
-    async def commit(writer: Transactions, value: bytes) -> None:
-        await writer.add([place])
-        await writer.produce([(place, messages(value))])
-        await writer.end()
-
-    async def within(play: Callable[[Transactions], Awaitable[None]]) -> None:
-        writer = Transactions(careless.bootstrap, unique, {unique})
-        await writer.start()
-        try:
-            await play(writer)
-        finally:
-            await writer.stop()
-
     async def first(writer: Transactions) -> None:
         if committed:
-            await commit(writer, b"before")
+            await commit(writer, (place, messages(b"before")))
             await asyncio.to_thread(wait_for, lambda: seen() == [b"before"], "the marker, which comes after the answer")
         await hang(writer, place, messages(b"hanging"))
 
     async def settled(writer: Transactions) -> None:
         await writer.settle([place])
-        await commit(writer, b"after")
+        await commit(writer, (place, messages(b"after")))
 
-    asyncio.run(within(first))
+    run(Transactions(careless.bootstrap, unique, {unique}), first)
     assert seen() == ([b"before"] if committed else [])
-    asyncio.run(within(settled))
+    run(Transactions(careless.bootstrap, unique, {unique}), settled)
     assert seen() == ([b"before", b"hanging", b"after"] if committed else [b"after"])
 
 
@@ -109,19 +92,12 @@ def test_a_worker_takes_over_past_a_commit_that_hangs(careless: Kafka, unique: s
         before = rows()
         again = [Message(key, value, (), 1_700_000_000_000) for key, value in dict(before).items()]
 
-        async def leave_open() -> None:
-            writer = Transactions(careless.bootstrap, f"{one.app}-{one.events}-0", {changelog.topic})
-            await writer.start()
-            try:
-                await writer.add([changelog])
-                await writer.produce([(changelog, again[:1])])
-                await writer.end()
-                await asyncio.to_thread(wait_for, lambda: len(rows()) > len(before), "the marker")
-                await hang(writer, changelog, again)
-            finally:
-                await writer.stop()
+        async def leave_open(writer: Transactions) -> None:
+            await commit(writer, (changelog, again[:1]))
+            await asyncio.to_thread(wait_for, lambda: len(rows()) > len(before), "the marker")
+            await hang(writer, changelog, again)
 
-        asyncio.run(leave_open())
+        run(Transactions(careless.bootstrap, f"{one.app}-{one.events}-0", {changelog.topic}), leave_open)
         one.worker("b")
         one.settled("b")
         one.send(2_000)

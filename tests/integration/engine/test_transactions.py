@@ -2,15 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
 
 from stream.engine.transactions import BATCH_BYTES, Fenced, Message, Transactions
+from tests.integration.engine.writing import commit, messages, run
 from tests.servers.kafka import Kafka
 from tests.servers.records import create_topics, read
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 pytestmark = pytest.mark.kafka
 
@@ -39,32 +43,6 @@ def lab(kafka: Kafka, unique: str) -> Bench:
     return Bench(kafka, unique)
 
 
-def messages(*values: bytes) -> list[Message]:
-    """Records with these values."""
-    return [Message(b"k", value, (), 1_700_000_000_000) for value in values]
-
-
-async def commit(writer: Transactions, *written: tuple[TopicPartition, list[Message]]) -> None:
-    """One transaction."""
-    await writer.add([place for place, _ in written])
-    await writer.produce(written)
-    await writer.end()
-
-
-def run(lab: Bench, play: Callable[[Transactions], Awaitable[None]]) -> None:
-    """Let a started writer play."""
-
-    async def whole() -> None:
-        writer = lab.writer()
-        await writer.start()
-        try:
-            await play(writer)
-        finally:
-            await writer.stop()
-
-    asyncio.run(whole())
-
-
 def test_a_transaction_reaches_all_its_partitions_in_order(lab: Bench) -> None:
     """Records of several partitions and topics are there after its end, with keys, headers and times as they were given."""
     side = TopicPartition(lab.side, 1)
@@ -74,7 +52,7 @@ def test_a_transaction_reaches_all_its_partitions_in_order(lab: Bench) -> None:
         await commit(writer, (lab.place, messages(b"a", b"b")), (side, headed))
         await commit(writer, (lab.place, messages(b"c")))
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == [b"a", b"b", b"c"]
     (record,) = read(lab.kafka.bootstrap, lab.side)
     assert (record.key, record.value, record.headers) == (None, b"s", (("h", b"1"),))
@@ -93,7 +71,7 @@ def test_what_is_not_ended_is_not_seen_and_goes_with_the_next_writer(lab: Bench)
         await commit(newer, (lab.place, messages(b"kept")))
         await newer.stop()
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == [b"kept"]
 
 
@@ -117,7 +95,7 @@ def test_a_writer_that_was_shut_out_writes_nothing(lab: Bench, step: str) -> Non
             await act()
         await newer.stop()
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == []
 
 
@@ -129,7 +107,7 @@ def test_more_than_a_batch_is_still_one_transaction(lab: Bench) -> None:
         await commit(writer, (lab.place, messages(*values)))
         await commit(writer, (lab.place, messages(b"after")))
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == [*values, b"after"]
 
 
@@ -140,7 +118,7 @@ def test_a_record_larger_than_a_batch_goes_alone(lab: Bench) -> None:
     async def play(writer: Transactions) -> None:
         await commit(writer, (lab.place, messages(*values)))
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == values
 
 
@@ -152,7 +130,7 @@ def test_what_the_broker_refuses_is_raised(lab: Bench) -> None:
         with pytest.raises(MessageSizeTooLargeError):
             await writer.produce([(lab.place, messages(random.Random(1).randbytes(2_000_000)))])
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == []
 
 
@@ -167,7 +145,7 @@ def test_a_batch_that_is_sent_twice_is_written_once(lab: Bench) -> None:
         await writer.end()
         await commit(writer, (lab.place, messages(b"c")))
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == [b"a", b"b", b"c"]
 
 
@@ -181,7 +159,7 @@ def test_an_end_that_is_said_twice_is_an_end(lab: Bench) -> None:
         await writer.end()
         await commit(writer, (lab.place, messages(b"b")))
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == [b"a", b"b"]
 
 
@@ -195,5 +173,5 @@ def test_a_broker_that_restarts_is_waited_for(unique: str, breakable_kafka: Kafk
         await asyncio.to_thread(breakable_kafka.start)
         await commit(writer, (lab.place, messages(b"b")))
 
-    run(lab, play)
+    run(lab.writer(), play)
     assert lab.committed(lab.log) == [b"a", b"b"]

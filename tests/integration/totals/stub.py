@@ -175,6 +175,24 @@ async def running(publisher: Publisher) -> AsyncIterator[Publisher]:
             await task
 
 
+def drive(engine: Engine, writer: Publisher) -> bool:
+    """Offer all there is, as the engine's committer does; say whether all of it is in Redis."""
+    while (commit := engine.take()) is not None:
+        writer.offer(commit)
+    return writer.complete and writer.published == engine.version
+
+
+@contextlib.asynccontextmanager
+async def at_work(
+    url: str, app: str, through: Callable[[Any], Any] = lambda redis: redis
+) -> AsyncIterator[tuple[Any, Engine, Publisher, list[str]]]:
+    """A connection for the test, an engine, its publisher at work, and 40 customers; it publishes `through` a client."""
+    async with client(url) as redis:
+        engine = Engine()
+        async with running(engine.publisher(through(redis), app)) as writer:
+            yield redis, engine, writer, names(0, 40)
+
+
 async def until(done: Callable[[], object], within_s: float = 20.0) -> None:
     """Wait for a condition; TimeoutError says that it did not come."""
     async with asyncio.timeout(within_s):

@@ -13,7 +13,7 @@ from tallygate import AsyncGate, GateUnavailable, layout
 from schemas.definitions import Limit
 from stream.totals.publisher import Publisher
 from stream.totals.reader import read
-from tests.integration.totals.stub import PARTITIONS, Engine, client, definitions, names, running, until
+from tests.integration.totals.stub import PARTITIONS, Engine, at_work, client, definitions, drive, names, running, until
 from tests.servers.fixtures import need
 from tests.servers.stores import Cluster, Redis, SentinelSet, ask
 
@@ -30,13 +30,6 @@ async def everything(redis: Any, app: str, engine: Engine, customers: list[str])
                 await asyncio.sleep(0.02)
             found = {} if seen.totals is None else {t.metric: int(t.value) for t in seen.totals.totals}
             assert found == engine.recount(customer, len(engine.log))
-
-
-def drive(engine: Engine, writer: Publisher) -> bool:
-    """Offer all there is; say whether it is in Redis."""
-    while (commit := engine.take()) is not None:
-        writer.offer(commit)
-    return writer.complete and writer.published == engine.version
 
 
 async def lose_last_writes(engine: Engine, writer: Publisher, customers: list[str], stores: Any) -> int:
@@ -67,17 +60,12 @@ def test_a_sentinel_promotes_a_replica_that_lagged(redis_sentinel: SentinelSet, 
     """What the old primary had acknowledged and its replica never got is published again, and nothing more is asked."""
 
     async def main() -> None:
-        async with client(redis_sentinel.url) as redis:
-            engine = Engine()
-            customers = names(0, 40)
-            writer = engine.publisher(redis, unique)
-            async with running(writer):
-                stores = redis_sentinel.stores
-                had = await lose_last_writes(engine, writer, customers, stores)
-                await until(lambda: engine.asked, within_s=40)
-                assert engine.asked == [had]
-                await until(lambda: drive(engine, writer), within_s=40)
-                await everything(redis, unique, engine, customers)
+        async with at_work(redis_sentinel.url, unique) as (redis, engine, writer, customers):
+            had = await lose_last_writes(engine, writer, customers, redis_sentinel.stores)
+            await until(lambda: engine.asked, within_s=40)
+            assert engine.asked == [had]
+            await until(lambda: drive(engine, writer), within_s=40)
+            await everything(redis, unique, engine, customers)
 
     asyncio.run(main())
 

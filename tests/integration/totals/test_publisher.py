@@ -18,7 +18,9 @@ from tests.integration.totals.stub import (
     PARTITIONS,
     Engine,
     Faulty,
+    at_work,
     client,
+    drive,
     image,
     names,
     running,
@@ -39,13 +41,6 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 async def published(writer: publisher.Publisher, engine: Engine) -> None:
     """Everything the engine has is in Redis."""
     await until(lambda: writer.published == engine.version and writer.complete)
-
-
-def drive(engine: Engine, writer: publisher.Publisher) -> bool:
-    """Offer all there is, as the engine's committer does; say whether all of it is in Redis."""
-    while (commit := engine.take()) is not None:
-        writer.offer(commit)
-    return writer.complete and writer.published == engine.version
 
 
 def is_at(writer: publisher.Publisher, version: int) -> bool:
@@ -414,37 +409,36 @@ def test_too_much_that_waits_is_asked_for_again(
 ) -> None:
     """While Redis is away, what waits is bounded; when it is back, the engine is asked for the rest by version."""
     monkeypatch.setattr(publisher, "MOST_WAITING", 10)
+    faulty: list[Faulty] = []
+
+    def through(redis: Any) -> Faulty:
+        faulty.append(Faulty(redis))
+        return faulty[0]
+
+    async def away() -> None:
+        raise RedisConnectionError("away")
 
     async def main() -> None:
-        async with client(valkey_server.url) as redis:
-            engine = Engine()
-            customers = names(0, 40)
-            faulty = Faulty(redis)
-            writer = engine.publisher(faulty, unique)
-
-            async def away() -> None:
-                raise RedisConnectionError("away")
-
-            async with running(writer):
-                engine.event(customers[0], "calls")
-                drive(engine, writer)
-                await published(writer, engine)
-                held = engine.version
-                faulty.before = away
-                for customer in customers:
-                    engine.event(customer, "calls")
-                    commit = engine.take()
-                    assert commit is not None
-                    writer.offer(commit)
-                    assert len(writer._pending.customers) <= 10
-                faulty.before = None
-                await until(lambda: engine.asked)
-                assert engine.asked == [held]
-                while (commit := engine.take(8)) is not None:
-                    writer.offer(commit)
-                    await until(lambda: not writer._pending and writer._flight is None)
-                await published(writer, engine)
-                await check_all(redis, unique, engine, customers)
+        async with at_work(valkey_server.url, unique, through) as (redis, engine, writer, customers):
+            engine.event(customers[0], "calls")
+            drive(engine, writer)
+            await published(writer, engine)
+            held = engine.version
+            faulty[0].before = away
+            for customer in customers:
+                engine.event(customer, "calls")
+                commit = engine.take()
+                assert commit is not None
+                writer.offer(commit)
+                assert len(writer._pending.customers) <= 10
+            faulty[0].before = None
+            await until(lambda: engine.asked)
+            assert engine.asked == [held]
+            while (commit := engine.take(8)) is not None:
+                writer.offer(commit)
+                await until(lambda: not writer._pending and writer._flight is None)
+            await published(writer, engine)
+            await check_all(redis, unique, engine, customers)
 
     asyncio.run(main())
 
@@ -456,29 +450,25 @@ def test_more_customers_than_may_wait_come_back_in_turns(
     monkeypatch.setattr(publisher, "MOST_WAITING", 10)
 
     async def main() -> None:
-        async with client(valkey_server.url) as redis:
-            engine = Engine()
-            customers = names(0, 40)
-            writer = engine.publisher(redis, unique)
-            async with running(writer):
-                for customer in customers:
-                    engine.event(customer, "calls")
-                    drive(engine, writer)
-                    await published(writer, engine)
-                await flush_app(redis, unique)
-                await until(lambda: engine.asked)
-                complete = False
-                async with asyncio.timeout(60):
-                    while not complete:
-                        while (room := writer.room) and not complete:
-                            commit = engine.take(min(room, 3))
-                            assert commit is not None
-                            writer.offer(commit)
-                            complete = commit.complete
-                        await asyncio.sleep(0.002)
+        async with at_work(valkey_server.url, unique) as (redis, engine, writer, customers):
+            for customer in customers:
+                engine.event(customer, "calls")
+                drive(engine, writer)
                 await published(writer, engine)
-                assert engine.asked == [None]
-                await check_all(redis, unique, engine, customers)
+            await flush_app(redis, unique)
+            await until(lambda: engine.asked)
+            complete = False
+            async with asyncio.timeout(60):
+                while not complete:
+                    while (room := writer.room) and not complete:
+                        commit = engine.take(min(room, 3))
+                        assert commit is not None
+                        writer.offer(commit)
+                        complete = commit.complete
+                    await asyncio.sleep(0.002)
+            await published(writer, engine)
+            assert engine.asked == [None]
+            await check_all(redis, unique, engine, customers)
 
     asyncio.run(main())
 

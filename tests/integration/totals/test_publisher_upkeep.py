@@ -12,8 +12,7 @@ from schemas.definitions import Customer, Definitions, Limit
 from stream.totals import publisher
 from stream.totals.connection import connect, erase, faults
 from stream.totals.reader import partitions_of, read, status_of
-from tests.integration.totals.stub import PARTITIONS, Engine, client, definitions, image, names, running, until
-from tests.integration.totals.test_publisher import drive
+from tests.integration.totals.stub import PARTITIONS, Engine, client, definitions, drive, image, names, running, until
 from tests.servers.fixtures import need
 from tests.servers.stores import Cluster, Redis, Valkey
 

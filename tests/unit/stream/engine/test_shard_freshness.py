@@ -4,12 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
 from stream.core.commit import Commit
-from stream.core.header import Counts
-from stream.engine.shard import Parts, Poison, Shard
-from stream.telemetry import Telemetry
+from tests.unit.stream.engine import alone
 
 END = 20
 """The source's high watermark."""
@@ -34,20 +30,8 @@ def shard(committer: Slow, offered: list[Commit], read_to: int) -> Any:
     async def high_watermark(_: object) -> int:
         return END
 
-    parts: Any = Parts(
-        kafka=SimpleNamespace(high_watermark=high_watermark),  # type: ignore[arg-type]
-        source="events",
-        changelog="changelog",
-        isolation="read_committed",
-        count=1,
-        partition=lambda *_: None,  # type: ignore[arg-type]
-        committer=lambda _: committer,  # type: ignore[arg-type, return-value]
-        publisher=lambda _: SimpleNamespace(offer=offered.append),
-        ack=lambda _: None,
-        telemetry=Telemetry(CollectorRegistry()),
-    )
-    made: Any = Shard(0, parts, Poison())
-    made._state = SimpleNamespace(header=SimpleNamespace(next_offset=read_to, counts=Counts()))
+    kafka = SimpleNamespace(high_watermark=high_watermark)
+    made = alone.shard(committer, SimpleNamespace(offer=offered.append), read_to=read_to, kafka=kafka)
     made._committed = 10
     return made
 

@@ -2,13 +2,8 @@
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
 
-from prometheus_client import CollectorRegistry
-
-from stream.core.header import Counts
-from stream.engine.shard import Parts, Poison, Shard
-from stream.telemetry import Telemetry
+from tests.unit.stream.engine import alone
 
 
 def test_a_commit_takes_no_more_again_than_the_publisher_has_room_for() -> None:
@@ -23,22 +18,8 @@ def test_a_commit_takes_no_more_again_than_the_publisher_has_room_for() -> None:
             asked.append(most)
             taken.set()
 
-        parts: Any = Parts(
-            kafka=SimpleNamespace(),  # type: ignore[arg-type]
-            source="events",
-            changelog="changelog",
-            isolation="read_committed",
-            count=1,
-            partition=lambda *_: None,  # type: ignore[arg-type]
-            committer=lambda _: SimpleNamespace(one_batch=False),
-            publisher=lambda _: publisher,
-            ack=lambda _: None,
-            telemetry=Telemetry(CollectorRegistry()),
-        )
-        shard: Any = Shard(0, parts, Poison())
-        shard._state = SimpleNamespace(
-            header=SimpleNamespace(next_offset=0, counts=Counts()), take=take, sweep=lambda _: None
-        )
+        committer = SimpleNamespace(one_batch=False)
+        shard = alone.shard(committer, publisher, read_to=0, take=take, sweep=lambda _: None)
         shard.running = True
         committing = asyncio.ensure_future(shard._commit_forever())
         for room in (7, 0):
