@@ -2,30 +2,17 @@
 
 import time
 
-from confluent_kafka import Producer
-
 from bench.jobs import JOBS, events
 from bench.throughput import ours
-from tests.servers.records import create_topics
+from tests.servers.records import Record, create_topics, produce
 
 
 def fill(bootstrap: str, topic: str, number: int, pace: int, replacing: int) -> None:
     """Put the events on a topic, `pace` of them in each second of their time, the last of them now."""
     create_topics(bootstrap, {topic: 4}, {"message.timestamp.type": "LogAppendTime"})
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "linger.ms": 50,
-            "batch.size": 500_000,
-            "partitioner": "murmur2_random",
-            "enable.idempotence": True,
-        }
-    )
-    for n, sent in enumerate(events(number, pace, replacing=replacing, start=int(time.time()) - number // pace)):
-        producer.produce(topic, sent.value, sent.customer)
-        if n % 10_000 == 0:
-            producer.flush(60)
-    assert producer.flush(60) == 0
+    sent = events(number, pace, replacing=replacing, start=int(time.time()) - number // pace)
+    settings = {"linger.ms": 50, "batch.size": 500_000}
+    produce(bootstrap, topic, (Record(each.customer.encode(), each.value) for each in sent), settings=settings)
 
 
 def run(bootstrap: str, redis: str, number: int, rounds: int, pace: int = 50_000) -> dict[str, dict[str, float]]:
@@ -41,12 +28,9 @@ def run(bootstrap: str, redis: str, number: int, rounds: int, pace: int = 50_000
             found[job].append(ours(bootstrap, redis, topics["replaces" in job], number, app, definitions))
     out: dict[str, dict[str, float]] = {}
     for job, rows in found.items():
-        rates = [row["events"] / row["seconds"] for row in rows]
-        peers = [row["events"] / row["seconds"] for row in found["counters"]]
-        by_time = sorted(rate / peer for rate, peer in zip(rates, peers, strict=True))[rounds // 2]
-        costs = [row["cpu_us_per_event"] for row in rows]
-        usual = [row["cpu_us_per_event"] for row in found["counters"]]
-        by_cpu = sorted(peer / cost for cost, peer in zip(costs, usual, strict=True))[rounds // 2]
+        rates, peers = _rates(rows), _rates(found["counters"])
+        costs, usual = _costs(rows), _costs(found["counters"])
+        by_time, by_cpu = _ratio(rates, peers), _ratio(usual, costs)
         out[job] = {
             "events_per_second": max(rates),
             "cpu_us_per_event": min(costs),
@@ -59,3 +43,16 @@ def run(bootstrap: str, redis: str, number: int, rounds: int, pace: int = 50_000
             flush=True,
         )
     return out
+
+
+def _rates(rows: list[dict[str, float]]) -> list[float]:
+    return [row["events"] / row["seconds"] for row in rows]
+
+
+def _costs(rows: list[dict[str, float]]) -> list[float]:
+    return [row["cpu_us_per_event"] for row in rows]
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    """The median of the rounds' ratios, of an even number the higher one of the middle."""
+    return sorted(mine / other for mine, other in zip(ours, theirs, strict=True))[len(ours) // 2]

@@ -134,8 +134,7 @@ def run(bootstrap: str, redis_url: str) -> list[dict[str, float]]:
         tempfile.TemporaryDirectory() as folder,
         Worker(bootstrap, redis_url, f"b-{topic}", topic, Path(folder)) as worker,
     ):
-        while not worker.ready():
-            time.sleep(0.05)
+        worker.until_ready()
         at(bootstrap, redis_url, worker, 1000.0, WARM_UP)
         out = [at(bootstrap, redis_url, worker, 1000.0)]
         began, start = time.monotonic(), worker.metric("tally_counted_total")

@@ -83,6 +83,18 @@ class Worker:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
+    def until_ready(self) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            RuntimeError: it has ended; the end of its log.
+
+        """
+        while not self.ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(self.log.read_text()[-2000:])
+            time.sleep(0.02)
+
     def ready(self) -> bool:
         """Whether its tables are recovered and Redis holds its totals."""
         try:

@@ -50,7 +50,7 @@ def run(bootstrap: str, redis_url: str, rows: int, stock_rows: int) -> dict[str,
     empty = memory_of_none(bootstrap, redis_url, f"b-empty-{mark}")
     for case in ("empty_redis", "full_redis"):
         with tempfile.TemporaryDirectory() as folder, Worker(bootstrap, redis_url, app, topic, Path(folder)) as worker:
-            until_ready(worker)
+            worker.until_ready()
             recovered = seconds(worker)
             found |= {
                 f"{case}_seconds": recovered,
@@ -89,16 +89,8 @@ def filled(bootstrap: str, app: str, topic: str) -> dict[str, float]:
 def memory_of_none(bootstrap: str, redis_url: str, app: str) -> int:
     """What a worker takes that has recovered nothing, in bytes."""
     with tempfile.TemporaryDirectory() as folder, Worker(bootstrap, redis_url, app, app, Path(folder)) as worker:
-        until_ready(worker)
+        worker.until_ready()
         return worker.memory()
-
-
-def until_ready(worker: Worker) -> None:
-    """Wait until a worker is ready."""
-    while not worker.ready():
-        if worker.process.poll() is not None:
-            raise RuntimeError(worker.log.read_text()[-2000:])
-        time.sleep(0.02)
 
 
 def moments(worker: Worker, words: str) -> list[float]:
