@@ -13,8 +13,9 @@ async def count(app: App, stream: Any) -> None:
 
     State: `stream.core.partition.Partition`, one for each partition, in the changelog `<app>-state-changelog`.
 
-    Back pressure: a shard with four uncommitted blocks makes the agent wait, which stops Faust's fetching; nothing is
+    Back pressure: a shard with too much uncommitted makes the agent wait, which stops Faust's fetching; nothing is
     buffered beyond what was fetched.
     """
     async for event in stream.noack().events():
         await app.shards.fold(event.message)
+        app.folded()

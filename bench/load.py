@@ -33,7 +33,7 @@ def load(bootstrap: str, topic: str, events: int, customers: int, kind: str, rat
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
-            "linger.ms": 2 if rate else 50,
+            "linger.ms": 5 if rate else 50,  # at a rate, as librdkafka and Kafka 4 do where nothing else is said
             "batch.size": 500_000,
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 500_000,

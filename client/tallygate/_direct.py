@@ -20,13 +20,11 @@ def packed(parts: Sequence[str | bytes | int]) -> bytes:
     >>> packed(["GET", "Zürich", 1])
     b'*3\r\n$3\r\nGET\r\n$7\r\nZ\xc3\xbcrich\r\n$1\r\n1\r\n'
     """
-    pieces = [f"*{len(parts)}\r\n"]
-    for part in parts:
-        text = part.decode("latin-1") if isinstance(part, bytes) else str(part)
-        pieces.append(f"${len(text)}\r\n{text}\r\n")
-    command = "".join(pieces)
-    if command.isascii():  # its characters are its bytes: half the time
-        return command.encode()
+    if bytes not in map(type, parts):
+        texts = [part if part.__class__ is str else str(part) for part in parts]
+        command = f"*{len(texts)}\r\n" + "".join([f"${len(text)}\r\n{text}\r\n" for text in texts])
+        if command.isascii():  # its characters are its bytes: half the time
+            return command.encode()
     raws = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
     return b"*%d\r\n" % len(raws) + b"".join([b"$%d\r\n%b\r\n" % (len(raw), raw) for raw in raws])
 

@@ -95,6 +95,10 @@ class App(faust.App):
         await super().on_start()
         self.add_future(self.shards.sweep_forever())
 
+    def folded(self) -> None:
+        """Note that the agent is done with a block."""
+        cast("Consumer", self.consumer).folded()
+
     async def on_stop(self) -> None:
         """Let the partitions go; what is not committed, the next owner reads again."""
         await super().on_stop()

@@ -38,7 +38,7 @@ class Block(NamedTuple):
     start: int
     records: Sequence[Record]
     end: int
-    #: Offsets that the log had beyond `end` when the fetch was answered.
+    #: Offsets beyond `end` that could be read when the fetch was answered.
     lag: int = 0
 
     def since(self, offset: int) -> "Block | None":

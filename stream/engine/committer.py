@@ -17,7 +17,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stream import failpoints
 from stream.core.commit import Commit, Out
-from stream.engine.transactions import REQUEST_TIMEOUT_MS, Message, Transactions
+from stream.engine.transactions import REQUEST_TIMEOUT_MS, Message, Row, Transactions
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,9 @@ class Committer(Protocol):
 
     async def settle(self) -> None:
         """End whatever the broker left open of the former owner's last commit, as it had decided."""
+
+    def expect(self) -> None:
+        """Hear that a commit is sure to come within seconds, so that what needs not wait for it can be done meanwhile."""
 
     async def write(self, commit: Commit) -> None:
         """Write a commit; on return it is durable, on an exception its fate is unknown: recover afresh."""
@@ -100,6 +103,8 @@ class TransactionalCommitter:
     def __init__(self, bootstrap: str, topics: Topics, partition: int, transactional_id: str) -> None:
         self._topics, self._changelog = topics, TopicPartition(topics.changelog, partition)
         self._transactions = Transactions(bootstrap, transactional_id, {topics.changelog, *topics.side.values()})
+        self._begun: asyncio.Task[None] | None = None
+        self._writing = self._expected = False
 
     async def start(self) -> None:
         """From its return on every write of the former owner is refused."""
@@ -112,6 +117,19 @@ class TransactionalCommitter:
         log.warning("%s: a commit of its former owner was left open by the broker: ended", changelog)
         await self._transactions.settle([changelog, *side])
 
+    def expect(self) -> None:
+        """Begin the transaction: its first request travels while the events are folded.
+
+        A transaction that is begun and not ended is aborted by the broker after `TRANSACTION_TIMEOUT_MS`, and its
+        writer shut out: only a commit that is sure to come may be expected.
+        """
+        if self._writing:
+            self._expected = True
+        elif self._begun is None:
+            self._begun = asyncio.create_task(self._transactions.add([self._changelog]))
+            # Retrieved here, for the shard may be dropped before `write` hears of it.
+            self._begun.add_done_callback(lambda task: task.cancelled() or task.exception())
+
     async def write(self, commit: Commit) -> None:
         """Write a commit: the changelog's records and the side records, all of them or none.
 
@@ -120,20 +138,34 @@ class TransactionalCommitter:
 
         """
         now, write = int(time.time() * 1000), self._transactions
-        records = [(self._changelog, [Message(key, value, (), now) for key, value in commit.rows])]
+        self._writing = True
+        rows = [(key, value, (), now) for key, value in commit.rows]
+        records: list[tuple[TopicPartition, Sequence[Row]]] = [(self._changelog, rows)]
         records += side_records(self._topics, commit.outbox, now)
-        await write.add([place for place, _ in records])
+        places = [place for place, _ in records]
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            places.remove(self._changelog)
+            await begun
+        if places:
+            await write.add(places)
         await write.produce(records)
         failpoints.hit("after_produce")
         failpoints.hit("before_end")
         await write.end()
         failpoints.hit("after_end")
+        self._writing = False
+        if self._expected:
+            self._expected = False
+            self.expect()
 
     async def resend(self, stored: bytes | None, version: int) -> None:
         """Nothing to do: side records are part of the transaction."""
 
     async def stop(self) -> None:
         """Close the connections; an open transaction is left to the next owner's start, which aborts it."""
+        if self._begun is not None:
+            self._begun.cancel()
         await self._transactions.stop()
 
 
@@ -181,6 +213,9 @@ class SingleBatchCommitter:
 
     async def settle(self) -> None:
         """Nothing is ever open."""
+
+    def expect(self) -> None:
+        """Nothing to do: a batch is all that a commit needs."""
 
     async def write(self, commit: Commit) -> None:
         """Write a commit as one batch, then send what stands beside it.

@@ -16,6 +16,40 @@ from aiokafka.errors import ConsumerStoppedError, CorruptRecordException
 from stream.engine.blocks import Block
 
 
+class Demand:
+    """Keeps a consumer's fetcher from asking the broker before somebody waits for the answer.
+
+    aiokafka asks for the next records as soon as the last ones are taken, and what it gets lies there, growing older,
+    until the fold is ready for it. That is worth it only while the log has more than one fetch brings: then what is
+    folded meanwhile is older still.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        fetcher = consumer._fetcher
+        self._actions = fetcher._get_actions_per_node
+        fetcher._get_actions_per_node = self._wanted
+        self._waiting = False
+        #: Whether the last fetch left something in the log, so that reading ahead pays.
+        self.lagging = False
+
+    def _wanted(self, assignment: Any) -> tuple[Any, ...]:
+        """What the fetcher would do now, without the fetches that nobody waits for."""
+        fetches, *rest = self._actions(assignment)
+        return fetches if self._waiting or self.lagging else [], *rest
+
+    async def fetched(self, active: Collection[TopicPartition], timeout: float) -> dict[TopicPartition, Block]:
+        """Ask, and take what comes: the function of this name."""
+        fetcher, self._waiting = self._consumer._fetcher, True
+        if not self.lagging:
+            fetcher._notify(fetcher._wait_consume_future)  # it looks again at what is wanted
+        blocks = await fetched(self._consumer, active, timeout)
+        if blocks:
+            self._waiting = False
+            self.lagging = any(block.lag for block in blocks.values())
+        return blocks
+
+
 async def fetched(
     consumer: AIOKafkaConsumer, active: Collection[TopicPartition], timeout: float
 ) -> dict[TopicPartition, Block]:
@@ -94,8 +128,9 @@ def _taken(result: FetchResult) -> Block | None:
         unread.next_fetch_offset = batch.next_offset
     result._update_position()
     result._partition_records = None
-    highwater = result._assignment.state_value(result._topic_partition).highwater or 0
-    return Block(start, records, unread.next_fetch_offset, max(0, highwater - unread.next_fetch_offset))
+    state = result._assignment.state_value(result._topic_partition)
+    end = state.highwater if state.lso is None or state.lso < 0 else state.lso
+    return Block(start, records, unread.next_fetch_offset, max(0, (end or 0) - unread.next_fetch_offset))
 
 
 def _append(records: list[Any], batch: Any, first: int) -> None:

@@ -221,6 +221,11 @@ class Shard:
             rest = piece.since(self.state.header.next_offset or 0)
             if rest is None:
                 return False
+            if rest.end > rest.start:
+                self._committer.expect()
+            await asyncio.sleep(0)  # what waits to be sent leaves before the fold keeps the loop
+            if self._state is None:
+                return True  # lost meanwhile
             try:
                 self._fold(rest)
             except Exception as exc:

@@ -24,7 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
 from stream.engine.blocks import Block
-from stream.engine.fetching import fetched
+from stream.engine.fetching import Demand
 
 #: Milliseconds that a fetch waits for data. Faust's 1500 would make a rebalance on a quiet topic wait for the long
 #: poll in flight (measured: 1.5 to 3 s against 0.1 to 0.2 s).
@@ -32,6 +32,9 @@ FETCH_WAIT_MS = 100
 
 #: Seconds for which others are waited for while the blocks of a partition fill its buffer.
 BUFFERED_WAIT = 0.02
+
+#: Seconds after which blocks that were handed out count as lost: a rebalance may drop them between here and the fold.
+FOLDED_WAIT = 1.0
 
 #: Seconds after which a worker without a partition to read looks again whether it has one.
 UNASSIGNED_WAIT = 0.1
@@ -51,6 +54,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that owns aiokafka's consumer: fetches runs and notes which offsets they cover."""
 
     consumer: "Consumer"  # type: ignore[mutable-override]
+    _demand: Demand | None = None
+
+    @property
+    def lagging(self) -> bool:
+        """Whether the log has more than one fetch brings."""
+        return self._demand is not None and self._demand.lagging
+
+    async def on_start(self) -> None:
+        """Start aiokafka's consumer, to fetch when it is asked to."""
+        await super().on_start()
+        self._demand = Demand(self._consumer)
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -66,14 +80,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _fetch_records(
         self,
-        consumer: AIOKafkaConsumer,
+        consumer: AIOKafkaConsumer,  # noqa: ARG002 - the one that was started
         active_partitions: set[TP],
         timeout: float | None = None,
         max_records: int | None = None,  # noqa: ARG002 - a block is all that was fetched
     ) -> Mapping[TP, Any]:
-        if not self.consumer.flow_active:
+        if self._demand is None or not self.consumer.flow_active:
             return {}
-        blocks = await fetched(consumer, active_partitions, timeout or 0.0)
+        blocks = await self._demand.fetched(active_partitions, timeout or 0.0)
         return {TP(tp.topic, tp.partition): block for tp, block in blocks.items()}
 
     def place(self, positions: Mapping[TP, int | None]) -> None:
@@ -119,6 +133,7 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._acked_to: dict[TP, int] = {}
         self._drained = asyncio.Event()
+        self._unfolded, self._folded = 0, asyncio.Event()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -140,6 +155,7 @@ class Consumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Yield one message for each partition that has moved: the value is a `Block`, the offset its last one."""
+        await self._all_folded()
         blocks, active = cast("tuple[Mapping[TP, Block] | None, set[TP]]", await self._wait_next_records(timeout))
         generation = self.app.consumer_generation_id
         if blocks is None or self.should_stop or not self.flow_active:
@@ -148,7 +164,26 @@ class Consumer(driver.Consumer):
             if not self.flow_active or self.app.consumer_generation_id != generation:  # type: ignore[redundant-expr]  # it changes between yields
                 return
             if tp in active or tp in self._buffered_partitions:
+                self._unfolded += 1
                 yield tp, self._message(tp, block, generation)
+
+    def folded(self) -> None:
+        """Note that a block that was handed out has been folded."""
+        self._unfolded -= 1
+        if self._unfolded <= 0:
+            self._folded.set()
+
+    async def _all_folded(self) -> None:
+        """Wait for the fold before the next fetch, unless the partitions lag.
+
+        Faust would ask for more while the last blocks still wait for the fold, and what it gets would be as old as
+        their folding takes when its own turn comes.
+        """
+        if self._unfolded > 0 and not self.thread.lagging:
+            self._folded.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._folded.wait(), FOLDED_WAIT)
+            self._unfolded = 0
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP]]:
         """Fetch of the partitions whose buffer has room; where none has, wait until one has.
@@ -207,6 +242,7 @@ class Consumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget the acknowledgements of what may be another's now."""
         await super().on_partitions_revoked(revoked)
+        self._folded.set()  # what has not got there by now may never get there
         for tp in revoked:
             self._acked_to.pop(tp, None)
 

@@ -6,6 +6,7 @@ What the scripts take and answer stands at their heads (`client/tallygate/script
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -87,8 +88,8 @@ class Link:
         """
         keys = [self._keys.status, self._keys.due]
         for waiting in chunk:
-            totals, holds, deadlines = self._keys.of(waiting.customer)
-            keys += [totals, holds, deadlines] if waiting.settles else [totals]
+            customer = waiting.customer
+            keys += self._keys.of(customer) if waiting.settles else (self._keys.totals(customer),)
         args: list[Any] = [self._current(), self._sequence, self._sequence + 1, *(done or ("", ""))]
         args += ["" if fresh_us is None else fresh_us, SETTLED_FOR_US, _pack([_customer(each) for each in chunk])]
         _, overdue = await self._call(_PUBLISH, keys, args)
@@ -152,7 +153,10 @@ class Link:
 
 def _customer(waiting: Waiting) -> list[Any]:
     """One customer as publish.lua reads it; numbers as text, so that no double rounds them."""
-    sets = [text for name, value in waiting.fields.items() if value is not None for text in (name, value)]
-    dels = [] if waiting.whole else [name for name, value in waiting.fields.items() if value is None]
+    fields, dels = waiting.fields, []
+    if None in fields.values():
+        dels = [] if waiting.whole else [name for name, value in fields.items() if value is None]
+        fields = {name: value for name, value in fields.items() if value is not None}
+    sets = [*chain.from_iterable(fields.items())]
     shown: list[Any] = [str(waiting.version), str(waiting.position), waiting.whole, sets, dels]
     return [*shown, list(waiting.settles), waiting.customer] if waiting.settles else shown

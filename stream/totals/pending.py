@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from stream.core.commit import Commit, Publication
 
@@ -21,9 +22,9 @@ class Waiting:
         """Take a later commit's publication in: the last value of a field wins, settled reservations add up."""
         self.version, self.position = version, position
         if newer.whole:
-            self.fields, self.whole = dict(newer.fields), True
+            self.fields, self.whole = newer.fields, True
         else:
-            self.fields.update(newer.fields)
+            self.fields = self.fields | newer.fields  # a new one: the first is its commit's
         self.settles.update(dict.fromkeys(newer.settles))
 
 
@@ -55,7 +56,7 @@ class Pending:
                     publication.customer,
                     commit.version,
                     commit.next_offset,
-                    dict(publication.fields),
+                    publication.fields,
                     dict.fromkeys(publication.settles),
                     publication.whole,
                 )
@@ -68,7 +69,7 @@ class Pending:
         chunk: list[Waiting] = []
         size = 0
         for waiting in self.customers.values():
-            weight = sum(len(name) + len(value or "") for name, value in waiting.fields.items())
+            weight = sum(map(len, chain(waiting.fields, filter(None, waiting.fields.values()))))
             if chunk and (len(chunk) >= most or size + weight > most_bytes):
                 yield chunk
                 chunk, size = [], 0
