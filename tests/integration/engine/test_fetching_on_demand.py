@@ -22,7 +22,7 @@ class Bench:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self.bootstrap, self.topic, self.place = bootstrap, topic, TopicPartition(topic, 0)
         create_topics(bootstrap, {topic: 1}, {})
-        self.fetches = 0
+        self.fetches, self.asked = 0, asyncio.Event()
 
     def send(self, count: int) -> None:
         """Send records of 400 bytes, one request each: a fetch brings whole batches."""
@@ -47,7 +47,9 @@ class Bench:
             ask = consumer._client.send
 
             async def counted(node: Any, request: Any, **more: Any) -> Any:
-                self.fetches += isinstance(request, FetchRequest)
+                if isinstance(request, FetchRequest):
+                    self.fetches += 1
+                    self.asked.set()
                 return await ask(node, request, **more)
 
             consumer._client.send = counted
@@ -118,10 +120,9 @@ def test_a_log_with_more_than_one_fetch_is_read_ahead(bench: Bench) -> None:
             while not (blocks := await demand.fetched({bench.place}, 1.0)):
                 pass
         assert blocks[bench.place].lag == 25 - blocks[bench.place].end > 0
-        before = bench.fetches
+        bench.asked.clear()
         async with asyncio.timeout(60):
-            while bench.fetches == before:
-                await asyncio.sleep(0.01)
+            await bench.asked.wait()
         await taken(demand, bench, 25)
         before = bench.fetches
         await asyncio.sleep(1)

@@ -5,15 +5,19 @@ from tests.mutants.catalogue import Mutant
 KAFKA = "tests/integration/engine/test_engine_on_kafka.py::"
 TRANSACTIONS = "tests/integration/engine/test_transactions.py::"
 EMBEDDED = "tests/integration/engine/test_engine_on_embedded.py::"
+DEMAND = "tests/integration/engine/test_fetching_on_demand.py::"
+FLOW = "tests/unit/stream/engine/test_flow.py::"
+EXPECTED = "tests/unit/stream/engine/test_expected_commits.py::"
+FOLD = "tests/unit/stream/engine/test_shard_fold.py::"
 
 MUTANTS = (
     Mutant(
         "stream/engine/committer.py",
-        "        await write.add([place for place, _ in records])\n",
-        "        await write.add([self._changelog])\n"
-        "        await write.produce([(self._changelog, [Message(*commit.rows[0], (), now)])])\n"
+        "        await write.produce(records)\n",
+        "        await write.produce([(self._changelog, rows[:1])])\n"
         "        await write.end()\n"
-        "        await write.add([place for place, _ in records])\n",
+        "        await write.add([place for place, _ in records])\n"
+        "        await write.produce(records)\n",
         "the header is written outside the transaction",
         (f"{KAFKA}test_a_kill_within_a_commit_leaves_all_of_it_or_nothing",),
     ),
@@ -184,5 +188,54 @@ MUTANTS = (
         "    except LookupError as exc:",
         "a reset ends the task that keeps the metadata new",
         ("tests/unit/stream/engine/test_connections.py",),
+    ),
+    Mutant(
+        "stream/engine/fetching.py",
+        "fetches if self._waiting or self.lagging else []",
+        "fetches",
+        "what nobody waits for is fetched, and grows old",
+        (f"{DEMAND}test_what_nobody_waits_for_is_not_asked_for[embedded]",),
+    ),
+    Mutant(
+        "stream/engine/fetching.py",
+        "any(block.lag for block in blocks.values())",
+        "False",
+        "a log that is far behind is not read ahead",
+        (f"{DEMAND}test_a_log_with_more_than_one_fetch_is_read_ahead[embedded]",),
+    ),
+    Mutant(
+        "stream/engine/transport.py",
+        "        self._folded.set()  # what has not got there",
+        "        # what has not got there",
+        "the fetching waits for blocks that a rebalance took",
+        (f"{FLOW}test_blocks_that_a_rebalance_took_are_not_waited_for",),
+    ),
+    Mutant(
+        "stream/engine/committer.py",
+        "            places.remove(self._changelog)\n            await begun\n",
+        "            places.remove(self._changelog)\n",
+        "records are sent before the coordinator knows of the partition",
+        (f"{EXPECTED}test_the_commit_waits_for_the_beginning",),
+    ),
+    Mutant(
+        "stream/engine/committer.py",
+        "        if self._writing:\n            self._expected = True\n        elif",
+        "        if",
+        "a second transaction begins within the first",
+        (f"{EXPECTED}test_one_expected_during_another_begins_after_it",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "            if rest.end > rest.start:\n                self._committer.expect()\n",
+        "            self._committer.expect()\n",
+        "a transaction is begun that no commit ends: the broker shuts its writer out",
+        (f"{FOLD}test_no_commit_is_expected_where_none_will_come",),
+    ),
+    Mutant(
+        "stream/engine/shard.py",
+        "            if self._state is None:\n                return True  # lost meanwhile\n",
+        "",
+        "a shard that was lost folds on, and its events are blamed",
+        (f"{FOLD}test_a_shard_that_is_lost_before_the_fold_folds_nothing",),
     ),
 )

@@ -167,8 +167,8 @@ MUTANTS = (
     ),
     Mutant(
         f"{TOTALS}pending.py",
-        "            self.fields.update(newer.fields)\n",
-        "            self.fields = {**newer.fields, **self.fields}\n",
+        "            self.fields = self.fields | newer.fields",
+        "            self.fields = newer.fields | self.fields",
         "of two commits that waited, the first one's value wins",
         (f"{UNIT}test_the_last_value_wins_and_settles_add_up",),
     ),
