@@ -84,11 +84,11 @@ def test_a_reader_never_sees_a_wrong_total(act: Stage, breakable_kafka: Kafka, o
 
 
 def test_a_seeded_wrong_position_is_found(act: Stage) -> None:
-    """The check itself is no ornament: one pair whose position is moved half way back is reported."""
+    """The check itself is no ornament: one pair whose position is moved back before its events is reported."""
     act.prove()
     act.prove_samples()
-    sample = max((s for s in act.samples if b"requests" in s.fields), key=lambda s: len(s.fields[b"requests"]))
-    moved = {**sample.fields, b":o": b"%d" % (int(sample.fields[b":o"]) // 2)}
-    act.samples.append(sample._replace(fields=moved))
+    sample = next(s for s in act.samples if b"requests" in s.fields)
+    # To the log's beginning: many a customer has so few events that at half of the position its totals are still right.
+    act.samples.append(sample._replace(fields={**sample.fields, b":o": b"0"}))
     with pytest.raises(AssertionError, match="pairs are wrong"):
         act.prove_samples()
