@@ -36,7 +36,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="?", default="all", choices=[*ON_SERVERS, *ALONE, "all"])
     parser.add_argument("--events", type=int, help="events of a run: 2,000,000 for throughput, fewer for the others")
-    parser.add_argument("--rounds", type=int, default=3, help="how often metrics, types and simulate measure")
+    parser.add_argument("--rounds", type=int, default=3, help="how often latency, types, metrics and simulate measure")
     parser.add_argument("--only", help="with metrics: this job beside the counters, such as gauge")
     parser.add_argument(
         "--stock-events", type=int, default=60_000, help="events, or rows to recover, that stock Faust gets"
@@ -72,7 +72,7 @@ def on_servers(wanted: argparse.Namespace) -> dict[str, object]:
         if wanted.what in {"throughput", "all"}:
             figures["throughput"] = throughput(bootstrap, redis, wanted.events or 2_000_000, wanted.stock_events)
         if wanted.what in {"latency", "all"}:
-            figures["latency"] = latency(bootstrap, redis)
+            figures["latency"] = latency(bootstrap, redis, wanted.rounds)
         if wanted.what in {"recovery", "all"}:
             figures["recovery"] = recovery(bootstrap, redis, wanted.rows, wanted.stock_events)
         if wanted.what in {"types", "all"}:
