@@ -103,7 +103,7 @@ class Contest:
                     kind = "duplicate"
             self.kinds[kind] = self.kinds.get(kind, 0) + 1
             if kind == "released":
-                await self.gate.release(self.customer, hold_id)
+                await self._release(hold_id)
             elif kind in {"rejected", "late"}:
                 await self._send(cast("Kind", kind), f"event-{hold_id}", hold)
             elif kind == "duplicate":
@@ -123,6 +123,15 @@ class Contest:
         await self._send("counted", f"event-{hold.id}", hold)
         assert hold.at is not None
         self.overdue += time.time() > hold.at.timestamp() + self.ttl_s
+
+    async def _release(self, hold_id: str) -> None:
+        while True:
+            try:
+                await self.gate.release(self.customer, hold_id)
+            except GateUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
 
     async def _reserve(self, hold_id: str) -> Reservation:
         while True:
