@@ -169,8 +169,8 @@ class Consumer(driver.Consumer):
 
     def folded(self) -> None:
         """Note that a block that was handed out has been folded."""
-        self._unfolded -= 1
-        if self._unfolded <= 0:
+        self._unfolded = max(0, self._unfolded - 1)  # one that counted as lost may come after all
+        if not self._unfolded:
             self._folded.set()
 
     async def _all_folded(self) -> None:
@@ -179,7 +179,7 @@ class Consumer(driver.Consumer):
         Faust would ask for more while the last blocks still wait for the fold, and what it gets would be as old as
         their folding takes when its own turn comes.
         """
-        if self._unfolded > 0 and not self.thread.lagging:
+        if self._unfolded and not self.thread.lagging:
             self._folded.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._folded.wait(), FOLDED_WAIT)

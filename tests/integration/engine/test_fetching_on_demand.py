@@ -29,8 +29,8 @@ class Bench:
         for _ in range(count):
             produce(self.bootstrap, self.topic, [Record(b"k", b"." * 400)])
 
-    def run(self, play: Callable[[AIOKafkaConsumer, Demand], Awaitable[None]]) -> None:
-        """Let a started consumer play."""
+    def run(self, play: Callable[[Demand], Awaitable[None]]) -> None:
+        """Let a started consumer fetch on demand."""
 
         async def whole() -> None:
             consumer = AIOKafkaConsumer(
@@ -42,7 +42,6 @@ class Bench:
                 max_partition_fetch_bytes=SMALL,
             )
             await consumer.start()
-            demand = Demand(consumer)
             consumer.assign([self.place])
             ask = consumer._client.send
 
@@ -54,7 +53,7 @@ class Bench:
 
             consumer._client.send = counted
             try:
-                await play(consumer, demand)
+                await play(Demand(consumer))
             finally:
                 await consumer.stop()
 
@@ -80,7 +79,7 @@ async def taken(demand: Demand, bench: Bench, offset: int) -> None:
 def test_what_nobody_waits_for_is_not_asked_for(bench: Bench) -> None:
     """Between two calls the broker hears nothing; the next call brings what has come meanwhile, in one block."""
 
-    async def play(_: AIOKafkaConsumer, demand: Demand) -> None:
+    async def play(demand: Demand) -> None:
         await asyncio.to_thread(bench.send, 1)
         await taken(demand, bench, 1)
         before = bench.fetches
@@ -99,7 +98,7 @@ def test_what_nobody_waits_for_is_not_asked_for(bench: Bench) -> None:
 def test_a_call_that_waits_goes_on_asking(bench: Bench) -> None:
     """A broker that has nothing for longer than one request may wait is asked again, until something comes."""
 
-    async def play(_: AIOKafkaConsumer, demand: Demand) -> None:
+    async def play(demand: Demand) -> None:
         waiting = asyncio.ensure_future(demand.fetched({bench.place}, 60.0))
         await asyncio.sleep(0.5)
         assert not waiting.done()
@@ -114,7 +113,7 @@ def test_a_call_that_waits_goes_on_asking(bench: Bench) -> None:
 def test_a_log_with_more_than_one_fetch_is_read_ahead(bench: Bench) -> None:
     """While a block is folded the next one comes; as soon as the log's end is reached, nothing is read ahead."""
 
-    async def play(_: AIOKafkaConsumer, demand: Demand) -> None:
+    async def play(demand: Demand) -> None:
         await asyncio.to_thread(bench.send, 25)
         async with asyncio.timeout(60):
             while not (blocks := await demand.fetched({bench.place}, 1.0)):

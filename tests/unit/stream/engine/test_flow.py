@@ -149,7 +149,16 @@ def test_blocks_that_got_lost_are_not_waited_for_for_ever(monkeypatch: pytest.Mo
     monkeypatch.setattr(transport, "FOLDED_WAIT", 0.01)
 
     async def play() -> None:
-        _, asking = await fed(A)
+        consumer, asking = await fed(A)
         assert await asking == [A]
+        monkeypatch.setattr(transport, "FOLDED_WAIT", 3600.0)
+        consumer.folded(), consumer.folded()  # they were only slow: the next block is waited for all the same
+        assert await handed(consumer) == [A]
+        again = asyncio.ensure_future(handed(consumer))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not again.done()
+        consumer.folded()
+        assert await again == [A]
 
     asyncio.run(play())
