@@ -5,13 +5,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 from tallygate import AsyncGate, Check, GateUnavailable, Reservation
 
 Kind = Literal["counted", "rejected", "duplicate", "late"]
 Send = Callable[[Kind, str, Reservation], Awaitable[None]]
 """Sends an event of a kind and id that settles a hold; returns when Kafka has acknowledged it."""
+
+Answer = TypeVar("Answer")
 
 CLIENTS = 64
 STALE_S = 600.0
@@ -103,7 +105,7 @@ class Contest:
                     kind = "duplicate"
             self.kinds[kind] = self.kinds.get(kind, 0) + 1
             if kind == "released":
-                await self._release(hold_id)
+                await _answered(lambda: self.gate.release(self.customer, hold_id))  # noqa: B023 - called at once
             elif kind in {"rejected", "late"}:
                 await self._send(cast("Kind", kind), f"event-{hold_id}", hold)
             elif kind == "duplicate":
@@ -124,27 +126,13 @@ class Contest:
         assert hold.at is not None
         self.overdue += time.time() > hold.at.timestamp() + self.ttl_s
 
-    async def _release(self, hold_id: str) -> None:
-        while True:
-            try:
-                await self.gate.release(self.customer, hold_id)
-            except GateUnavailable:
-                await asyncio.sleep(0.05)
-            else:
-                return
-
     async def _reserve(self, hold_id: str) -> Reservation:
-        while True:
-            try:
-                hold = await self.gate.reserve(
-                    self.customer, "calls", id=hold_id, ttl=self.ttl_s, max_staleness=STALE_S
-                )
-            except GateUnavailable:
-                await asyncio.sleep(0.05)
-                continue
-            if hold.used is not None and hold.reserved is not None:
-                self.most = max(self.most, hold.used + hold.reserved)
-            return hold
+        hold = await _answered(
+            lambda: self.gate.reserve(self.customer, "calls", id=hold_id, ttl=self.ttl_s, max_staleness=STALE_S)
+        )
+        if hold.used is not None and hold.reserved is not None:
+            self.most = max(self.most, hold.used + hold.reserved)
+        return hold
 
     async def _watch(self) -> None:
         """Look at total + holds, which one check reads in one step, as often as there is time."""
@@ -162,3 +150,12 @@ class Contest:
             return None
         self.most = max(self.most, answer.used + answer.reserved)
         return answer
+
+
+async def _answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Call again until Redis answers."""
+    while True:
+        try:
+            return await call()
+        except GateUnavailable:
+            await asyncio.sleep(0.05)
